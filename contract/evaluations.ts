@@ -1,0 +1,107 @@
+/**
+ * Ring: contract. What may be evaluated, and what the evaluator's process and its supervisor say to each other.
+ * The process speaks first, one JSON value a line, on its own file descriptors; nothing else crosses.
+ */
+import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from './fetch.ts'
+
+/** Arguments as given to `--arg` (an expression) and `--argstr` (a string). */
+export type EvaluationArgument = { readonly kind: 'expression' | 'string'; readonly value: string }
+
+export interface EvaluationSettings {
+  readonly currentSystem: string
+  readonly nixVersion: string
+  /** `restricted` reads only what was given as input and the store; `pure` moreover knows no time, system or environment. */
+  readonly mode: 'impure' | 'restricted' | 'pure'
+  readonly allowedUris: readonly string[]
+  readonly allowedPaths: readonly string[]
+  /** Entries of NIX_PATH and -I, in order: `prefix` may be empty. */
+  readonly searchPath: readonly { readonly prefix: string; readonly path: string }[]
+  readonly allowImportFromDerivation: boolean
+  readonly showTrace: boolean
+}
+
+/** What an evaluation is asked to do. Kept as JSON in `evaluation.request`. */
+export interface EvaluationRequest {
+  /** A file or folder (`default.nix`) on the machine, a file in the store (uploaded before), an expression, or a .drv. */
+  readonly source:
+    | { readonly kind: 'file'; readonly path: string }
+    | { readonly kind: 'store'; readonly storePath: string; readonly file: string }
+    | { readonly kind: 'expression'; readonly text: string; readonly basePath: string }
+    | { readonly kind: 'derivations'; readonly drvPaths: readonly string[] }
+  /** Attribute paths to build, as users write them (`a.b`, `a."b.c"`); empty means the whole value. */
+  readonly attributes: readonly string[]
+  readonly arguments: Readonly<Record<string, EvaluationArgument>>
+  /** Walk into attribute sets (`recurseForDerivations`), as jobsets do; otherwise each attribute is one derivation or a list of them. */
+  readonly recurse: boolean
+  readonly settings: Partial<EvaluationSettings>
+  /** Find derivations, but build none (imports are still built). */
+  readonly dryRun: boolean
+  readonly priority: number
+}
+
+export interface SourcePosition {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+}
+
+/** A job as the evaluator found it; the fields of nix-eval-jobs. */
+export interface FoundJob {
+  readonly attr: string
+  readonly attrPath: readonly string[]
+  readonly name: string
+  readonly system: string
+  readonly drvPath: string
+  /** Output name → store path; null where it isn't known before the inputs are (floating content-addressed). */
+  readonly outputs: Readonly<Record<string, string | null>>
+  readonly meta?: unknown
+  /** .drv path → output names. */
+  readonly inputDrvs: Readonly<Record<string, readonly string[]>>
+  readonly constituents?: readonly string[]
+  readonly requiredSystemFeatures: readonly string[]
+}
+
+/** What an evaluator can't go on without. `key` is equal for equal needs of one evaluation. */
+export type Need =
+  /** The outputs of a derivation that was written before. */
+  | { readonly kind: 'realise'; readonly key: string; readonly drvPath: string; readonly outputs: readonly string[] }
+  /** The content of a fetch with a known hash. */
+  | { readonly kind: 'fetch'; readonly key: string; readonly storePath: string; readonly request: FetchRequest }
+  /** A fetch without a known hash. */
+  | { readonly kind: 'unlocked-fetch'; readonly key: string; readonly request: UnlockedFetch }
+  /** A store path that nobody said how to make: found in the farm's store or in a substituter, or fails. */
+  | { readonly kind: 'path'; readonly key: string; readonly storePath: string }
+
+export type NeedAnswer =
+  /** Readable at `localPath` from now on. */
+  | { readonly key: string; readonly ok: true; readonly storePath: string; readonly localPath: string; readonly fetched?: UnlockedFetchResult }
+  /** The message becomes an evaluation error at the place that needs it. */
+  | { readonly key: string; readonly ok: false; readonly message: string }
+
+/** From the evaluator's process to its supervisor, in an order that matters: content comes before what refers to it. */
+export type EvaluatorMessage =
+  | { readonly kind: 'ready' }
+  /** A tree was added to the store: ingest it (after the filter: these paths only, relative, where `entries` is given). */
+  | { readonly kind: 'source'; readonly storePath: string; readonly localPath: string; readonly narHash: string; readonly recursive: boolean; readonly entries?: readonly string[] }
+  /** A text was added to the store (`toFile`). */
+  | { readonly kind: 'text'; readonly storePath: string; readonly content: string; readonly references: readonly string[] }
+  /** A derivation was written; `aterm` is its content (latin1 of its bytes), references are its inputs. */
+  | { readonly kind: 'derivation'; readonly drvPath: string; readonly aterm: string; readonly references: readonly string[] }
+  /** A fetch with a known hash was mentioned (not needed yet): a derivation may have it as input source. */
+  | { readonly kind: 'known-fetch'; readonly storePath: string; readonly request: FetchRequest }
+  | { readonly kind: 'job'; readonly job: FoundJob }
+  | { readonly kind: 'job-error'; readonly attr: string; readonly attrPath: readonly string[]; readonly message: string; readonly position?: SourcePosition; /** needs that failed and made this error: a retry of them evaluates the attribute again */ readonly needs: readonly string[] }
+  | { readonly kind: 'needs'; readonly needs: readonly Need[] }
+  | { readonly kind: 'journal'; readonly key: string; readonly value: unknown }
+  | { readonly kind: 'trace'; readonly level: 'trace' | 'warn'; readonly text: string }
+  | { readonly kind: 'progress'; readonly attributesDone: number; readonly attributesWaiting: number; readonly needsOutstanding: number; readonly busySeconds: number }
+  /** Nothing left to do before an answer comes: everything waits. */
+  | { readonly kind: 'idle' }
+  /** Done; an error of the whole (a syntax error, an unknown attribute) has a message. */
+  | { readonly kind: 'finished'; readonly error?: { readonly message: string; readonly position?: SourcePosition } }
+
+/** From the supervisor to the process. */
+export type SupervisorMessage =
+  | { readonly kind: 'start'; readonly request: EvaluationRequest; readonly settings: EvaluationSettings; /** local folder where store paths are readable, and where needs are laid out */ readonly localStore: string; readonly journal: Readonly<Record<string, unknown>> }
+  | { readonly kind: 'answers'; readonly answers: readonly NeedAnswer[] }
+  | { readonly kind: 'stop' }

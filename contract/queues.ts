@@ -1,0 +1,36 @@
+/** Ring: contract. Names of Temporal task queues and ids of workflows; nothing else in Firn spells them. */
+
+/** Workflow tasks, local activities and the small activities (join, finish) of all workflows. */
+export const WORKFLOW_QUEUE = 'firn'
+/** Evaluator processes. */
+export const EVALUATION_QUEUE = 'firn-evaluate'
+/** Downloads. */
+export const FETCH_QUEUE = 'firn-fetch'
+
+/**
+ * Queue of the builds for a system and the features they require, for example `firn-build:x86_64-linux` or
+ * `firn-build:x86_64-linux+big-parallel+kvm`. Features are sorted, so that equal sets give equal names.
+ */
+export function buildQueue(system: string, features: readonly string[]): string {
+  return ['firn-build:' + system, ...[...new Set(features)].sort()].join('+')
+}
+
+/**
+ * All build queues that a worker with these systems and features polls: one for each system and subset of the
+ * features. Throws RangeError above 6 features (64 queues a system).
+ */
+export function buildQueuesServed(systems: readonly string[], features: readonly string[]): string[] {
+  if (features.length > 6) throw new RangeError('a worker can offer at most 6 features')
+  let subsets: string[][] = [[]]
+  for (const feature of features) subsets = [...subsets, ...subsets.map((subset) => [...subset, feature])]
+  return systems.flatMap((system) => subsets.map((subset) => buildQueue(system, subset)))
+}
+
+/** Id of a node's workflow: one for the whole farm, whatever wants the node. */
+export function nodeWorkflowId(nodeKey: string): string {
+  return `node:${nodeKey}`
+}
+
+export function evaluationWorkflowId(evaluationId: number): string {
+  return `evaluation:${evaluationId}`
+}

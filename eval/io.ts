@@ -1,0 +1,73 @@
+/**
+ * Ring: eval. The one interface through which the evaluator reaches the world. All operations are synchronous: what
+ * can't be answered now throws `Suspended` with the need, and the evaluator goes on with whatever does not depend on
+ * it. Implementations: memory (beside this file, for tests and the browser), and in activities/ and cli/ the real ones.
+ */
+import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from '../contract/fetch.ts'
+import type { Need } from '../contract/evaluations.ts'
+
+export type FileKind = 'regular' | 'directory' | 'symlink' | 'unknown'
+
+export interface FileStatus {
+  readonly kind: FileKind
+  readonly executable: boolean
+  readonly size: number
+}
+
+/** Thrown by EvalIO, through the evaluator, up to whoever can go on with something else. Never seen by `tryEval`. */
+export class Suspended extends Error {
+  readonly need: Need
+  constructor(need: Need) {
+    super(`waits for ${need.key}`)
+    this.need = need
+  }
+}
+
+/**
+ * Paths are absolute byte strings as the expression sees them (`/nix/store/…` included, wherever the store's content really lies).
+ * Errors are `EvalIOError`; a path below a store path that isn't valid yet throws `Suspended`.
+ */
+export interface EvalIO {
+  /** Bytes of a file; follows symlinks. */
+  readFile(path: string): Uint8Array
+  /** Names and kinds of a folder's entries, in any order. */
+  readDirectory(path: string): ReadonlyMap<string, FileKind>
+  /** Status without following a symlink at the end; undefined where nothing is. */
+  status(path: string): FileStatus | undefined
+  readLink(path: string): string
+  /** Contents by hash, for caches keyed by content; undefined where the implementation keeps none. */
+  environment(name: string): string | undefined
+  /** Seconds since 1970, the same during one evaluation. */
+  currentTime(): number
+
+  /** Adds a file or tree to the store under `name`; returns the store path. `filter` gets absolute paths and kinds. */
+  addPath(request: { readonly path: string; readonly name: string; readonly method: 'flat' | 'nar'; readonly filter?: (path: string, kind: FileKind) => boolean; readonly expectedHash?: string }): string
+  /** Adds a text (`toFile`); references are absolute store paths. */
+  addText(name: string, content: string, references: readonly string[]): string
+  /** Writes a derivation; `aterm` is its bytes, `references` its input derivations and sources. */
+  addDerivation(drvPath: string, aterm: string, references: readonly string[]): void
+  /** The ATerm of a derivation that was written, by this evaluation or before. */
+  readDerivation(drvPath: string): string
+
+  /** Makes these outputs readable below their store paths, or throws `Suspended`. Gives output name → store path. */
+  realise(drvPath: string, outputs: readonly string[]): ReadonlyMap<string, string>
+  /** Makes sure that a store path is valid (`builtins.storePath`, `fetchClosure`), or throws `Suspended`. */
+  ensurePath(storePath: string): void
+  /** Tells of a fetch with a known hash, whose path is known before anybody needs it. Never suspends. */
+  mentionFetch(storePath: string, request: FetchRequest): void
+  /** A fetch whose result no hash tells beforehand: suspends until it was done once. */
+  fetchUnlocked(request: UnlockedFetch): UnlockedFetchResult
+
+  /** `builtins.trace` and warnings, whole messages without a line's end. */
+  trace(level: 'trace' | 'warn', text: string): void
+}
+
+export class EvalIOError extends Error {
+  readonly kind: 'missing' | 'not-a-directory' | 'is-a-directory' | 'forbidden' | 'unsupported' | 'failed'
+  readonly path: string
+  constructor(kind: EvalIOError['kind'], path: string, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.kind = kind
+    this.path = path
+  }
+}
