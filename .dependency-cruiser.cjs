@@ -5,16 +5,17 @@ const may = {
   contract: ['nix', 'castore'],
   eval: ['nix', 'contract'],
   config: ['contract'],
+  evaluator: ['nix', 'eval', 'contract', 'config'],
   workflows: ['contract'],
   store: ['castore', 'nix', 'contract', 'config'],
   state: ['contract', 'nix', 'config'],
   fetchers: ['castore', 'nix', 'contract', 'config', 'store'],
   builder: ['castore', 'nix', 'contract', 'config', 'store'],
-  activities: ['nix', 'castore', 'eval', 'contract', 'config', 'state', 'store', 'fetchers', 'builder'],
+  activities: ['nix', 'castore', 'eval', 'evaluator', 'contract', 'config', 'state', 'store', 'fetchers', 'builder'],
   api: ['contract', 'config', 'store', 'state', 'nix', 'castore'],
   migrations: [],
-  worker: ['nix', 'castore', 'eval', 'contract', 'config', 'workflows', 'state', 'store', 'fetchers', 'builder', 'activities', 'migrations'],
-  cli: ['nix', 'castore', 'eval', 'contract', 'config', 'store', 'state', 'api', 'worker', 'migrations', 'activities', 'infra'],
+  worker: ['nix', 'castore', 'eval', 'evaluator', 'contract', 'config', 'workflows', 'state', 'store', 'fetchers', 'builder', 'activities', 'migrations'],
+  cli: ['nix', 'castore', 'eval', 'evaluator', 'contract', 'config', 'store', 'state', 'api', 'worker', 'migrations', 'activities', 'infra'],
 }
 const PORTABLE = ['nix', 'castore', 'eval', 'contract', 'workflows']
 const TEST = '(\\.test\\.ts$|/testing/)'
