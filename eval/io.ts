@@ -23,6 +23,15 @@ export class Suspended extends Error {
   }
 }
 
+/** Thrown by EvalIO at the place that needs something whose answer was a failure; becomes an evaluation error there. */
+export class NeedFailed extends Error {
+  readonly key: string
+  constructor(key: string, message: string) {
+    super(message)
+    this.key = key
+  }
+}
+
 /**
  * Paths are absolute byte strings as the expression sees them (`/nix/store/…` included, wherever the store's content really lies).
  * Errors are `EvalIOError`; a path below a store path that isn't valid yet throws `Suspended`.
