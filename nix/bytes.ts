@@ -1,0 +1,109 @@
+/**
+ * Ring: nix. Conversions between bytes and the two kinds of strings this ring knows: *byte strings* (every character
+ * is one byte, 0-255; what derivations and the evaluator hold, since Nix strings are bytes) and ordinary text.
+ */
+import { FormatError } from './errors.ts'
+
+const HEX_OF_BYTE: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+const BASE64_VALUE = new Int8Array(256).fill(-1)
+for (let value = 0; value < 64; value++) BASE64_VALUE[BASE64.charCodeAt(value)] = value
+
+const utf8Encoder = new TextEncoder()
+
+/** A byte string as bytes. Throws RangeError on a character above 255: that is a bug of the caller, not bad input. */
+export function bytesOfByteString(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length)
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code > 255) throw new RangeError(`not a byte string: character ${code} at ${index}`)
+    bytes[index] = code
+  }
+  return bytes
+}
+
+/** Bytes as a byte string. */
+export function byteStringOfBytes(bytes: Uint8Array): string {
+  const CHUNK = 8192 // below the argument limit of every engine
+  if (bytes.length <= CHUNK) return String.fromCharCode(...bytes)
+  let text = ''
+  for (let start = 0; start < bytes.length; start += CHUNK) text += String.fromCharCode(...bytes.subarray(start, start + CHUNK))
+  return text
+}
+
+/** Ordinary text as a byte string of its UTF-8. */
+export function byteStringOfText(text: string): string {
+  // Nearly all text is ASCII, which is the same in both.
+  return isAscii(text) ? text : byteStringOfBytes(utf8Encoder.encode(text))
+}
+
+/** A byte string decoded as UTF-8; what is not UTF-8 becomes U+FFFD. */
+export function textOfByteString(byteString: string): string {
+  return isAscii(byteString) ? byteString : new TextDecoder().decode(bytesOfByteString(byteString))
+}
+
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 127) return false
+  return true
+}
+
+/** Lower-case base 16. */
+export function encodeBase16(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += HEX_OF_BYTE[byte]
+  return text
+}
+
+/** Base 16 in either case. */
+export function decodeBase16(text: string): Uint8Array {
+  if (text.length % 2 !== 0 || /[^0-9a-fA-F]/.test(text)) throw new FormatError(`not base 16: '${text}'`)
+  const bytes = new Uint8Array(text.length / 2)
+  for (let index = 0; index < bytes.length; index++) bytes[index] = Number.parseInt(text.slice(index * 2, index * 2 + 2), 16)
+  return bytes
+}
+
+/** Base 64 with padding. */
+export function encodeBase64(bytes: Uint8Array): string {
+  let text = ''
+  for (let index = 0; index < bytes.length; index += 3) {
+    const left = bytes.length - index
+    const word = (bytes[index]! << 16) | ((bytes[index + 1] ?? 0) << 8) | (bytes[index + 2] ?? 0)
+    text += BASE64[word >> 18]! + BASE64[(word >> 12) & 63]!
+    text += left > 1 ? BASE64[(word >> 6) & 63]! : '='
+    text += left > 2 ? BASE64[word & 63]! : '='
+  }
+  return text
+}
+
+/**
+ * Base 64, padding optional. Strict about characters and the place of padding, since a hash or a signature that
+ * decodes in two ways compares in two ways; unused bits at the end are ignored as Nix does.
+ */
+export function decodeBase64(text: string): Uint8Array {
+  const body = text.replace(/={1,2}$/, '')
+  const padded = body.length !== text.length
+  if (body.length % 4 === 1 || (padded && text.length % 4 !== 0)) throw new FormatError(`not base 64: '${text}'`)
+  const bytes = new Uint8Array(Math.floor((body.length * 3) / 4))
+  let word = 0
+  let bits = 0
+  let written = 0
+  for (let index = 0; index < body.length; index++) {
+    const code = body.charCodeAt(index)
+    const value = code < 256 ? BASE64_VALUE[code]! : -1
+    if (value < 0) throw new FormatError(`not base 64: '${text}'`, { position: index })
+    word = ((word << 6) | value) & 0xffffff
+    bits += 6
+    if (bits >= 8) {
+      bits -= 8
+      bytes[written++] = (word >> bits) & 255
+    }
+  }
+  return bytes
+}
+
+/** Whether two byte arrays hold the same. */
+export function bytesEqual(left: Uint8Array, right: Uint8Array): boolean {
+  if (left.length !== right.length) return false
+  for (let index = 0; index < left.length; index++) if (left[index] !== right[index]) return false
+  return true
+}
