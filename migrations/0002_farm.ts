@@ -19,13 +19,17 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       -- {output name: store path base name}; empty for what is not known before its inputs are (floating)
       outputs jsonb not null,
       -- a fetch's request (contract/fetch.ts); null for a derivation
-      fetch jsonb,
+      "fetch" jsonb,
       -- waiting: not started or waiting for inputs; queued: waiting for a worker; running; succeeded; failed
       state text not null default 'waiting' check (state in ('waiting', 'queued', 'running', 'succeeded', 'failed')),
       -- outcome of the last run that ended (contract/nodes.ts); a cached failure is one that is still here
       outcome jsonb,
-      -- counts runs; an activity of an older run writes nothing
+      -- counts runs, 0 means that nobody has started it yet; an activity of an older run writes nothing
       run bigint not null default 0,
+      -- the run whose workflow has planned, and so exists
+      planned_run bigint not null default 0,
+      -- last change of state, for the sweep that looks for runs without a workflow
+      touched_at timestamptz not null default now(),
       created_at timestamptz not null default now(),
       queued_at timestamptz,
       started_at timestamptz,
@@ -37,9 +41,25 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     -- Every .drv ever seen, as an alias of its node.
     create table derivation (
       drv_path text primary key,
-      node_key text not null references node (key)
+      node_key text not null references node (key),
+      -- why this .drv of a fixed output failed; cached until a retry
+      failure jsonb
     );
     create index derivation_node on derivation (node_key);
+
+    -- What the outputs of a floating content-addressed derivation turned out to be.
+    create table realisation (
+      drv_path text not null,
+      output text not null,
+      base_name text not null,
+      primary key (drv_path, output)
+    );
+
+    -- Downloads that an evaluation mentioned and nobody needed yet: they become nodes when something does.
+    create table known_fetch (
+      base_name text primary key,
+      request jsonb not null
+    );
 
     create table node_input (
       node_key text not null references node (key),
@@ -53,6 +73,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       id bigint generated always as identity primary key,
       node_id bigint not null references node (id),
       number integer not null,
+      -- the node's run it belongs to
+      run bigint not null,
       worker text not null,
       step text not null default 'preparing' check (step in ('preparing', 'substituting', 'fetching', 'building', 'uploading', 'ended')),
       started_at timestamptz not null default now(),
@@ -104,6 +126,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       -- evaluation error of this attribute, with position
       error text,
       position jsonb,
+      -- the error came from an import that failed: a retry evaluates again
+      through_import boolean not null default false,
       primary key (evaluation_id, attr)
     );
     create index job_node on job (node_key);
@@ -122,22 +146,31 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     );
     create index demand_evaluation on demand (evaluation_id);
 
-    -- Asynchronous activities that end when all their nodes have an outcome.
+    -- Every node that an evaluation caused: what it demanded, and what that needed and was not valid then.
+    create table evaluation_node (
+      evaluation_id bigint not null references evaluation (id) on delete cascade,
+      node_key text not null references node (key),
+      primary key (evaluation_id, node_key)
+    );
+    create index evaluation_node_node on evaluation_node (node_key);
+
+    -- Workflows that wait for nodes. A row of waiter_node goes in the transaction that records its node's outcome, and
+    -- the workflow is signalled after it; a sweep signals those whose signal was lost.
     create table waiter (
       id bigint generated always as identity primary key,
-      task_token bytea not null unique,
-      -- 'all': ends when none is left; 'any': ends with the first
+      workflow_id text not null unique,
+      -- 'all': signalled when no node is left; 'any': with the first that goes
       mode text not null check (mode in ('all', 'any')),
+      -- nodes it began with
+      nodes integer not null,
       created_at timestamptz not null default now()
     );
     create table waiter_node (
-      waiter_id bigint not null references waiter (id) on delete cascade,
       node_key text not null,
-      -- the node's run that was waited for
-      outcome jsonb,
-      primary key (waiter_id, node_key)
+      waiter_id bigint not null references waiter (id) on delete cascade,
+      primary key (node_key, waiter_id)
     );
-    create index waiter_node_key on waiter_node (node_key) where outcome is null;
+    create index waiter_node_waiter on waiter_node (waiter_id);
 
     -- Results that differ from one moment to the next (unpinned fetches, the current time), so that an evaluator
     -- that starts again sees what the first one saw.
@@ -168,5 +201,6 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       at timestamptz not null default now()
     );
     create index event_evaluation on event (evaluation_id, id);
+    create index event_node on event (node_id, id);
   `.execute(db)
 }
