@@ -76,7 +76,7 @@ function readTree(file: string): Tree {
     throw new FirnError('invalid-input', `cannot read the settings file ${file}: ${(error as Error).message}`, { cause: error, data: { file } })
   }
   try {
-    return parseToml(content) as Tree
+    return parseToml(content)
   } catch (error) {
     if (!(error instanceof TomlError)) throw error
     throw new FirnError('invalid-input', `${file}:${error.line}:${error.column}: ${error.message.split('\n')[0]}`, { cause: error, data: { file, line: error.line, column: error.column } })
