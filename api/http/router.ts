@@ -1,0 +1,130 @@
+/**
+ * Ring: api. Makes express routes from the table in contract/api-routes.ts: decoding, validation, authorisation, errors.
+ * A route without a handler does not compile; a handler gets only what passed its schema.
+ */
+import express, { type Request, type Response, Router } from 'express'
+import { type RouteDefinition, type RouteName, type RouteResponse, ROUTES, type Scope, type ValidatedRequest } from '../../contract/api-routes.ts'
+import { FirnError } from '../../contract/errors.ts'
+import { decodeFields, refuseUnknown } from './decode.ts'
+import { HttpError, RequestError } from './problem.ts'
+
+/** JSON bodies: 50,000 store paths fit. */
+const JSON_LIMIT = 8 * 1024 * 1024
+
+/** What a handler has of HTTP itself. `signal` fires when the client has gone or the server closes. */
+export interface Exchange {
+  readonly request: Request
+  readonly response: Response
+  readonly signal: AbortSignal
+  readonly requestId: string
+}
+
+/** A response whose status or headers aren't the usual ones. */
+export class Reply<Body> {
+  readonly status: number
+  readonly body: Body
+  readonly headers: Readonly<Record<string, string>>
+  constructor(status: number, body: Body, headers: Readonly<Record<string, string>> = {}) {
+    this.status = status
+    this.body = body
+    this.headers = headers
+  }
+}
+
+type Result<Name extends RouteName> = (typeof ROUTES)[Name] extends { readonly responses: unknown } ? RouteResponse<Name> | Reply<RouteResponse<Name>> : void
+export type Handler<Name extends RouteName> = (request: ValidatedRequest<Name>, exchange: Exchange) => Promise<Result<Name>>
+/** One handler for each route; the compiler holds this complete. */
+export type Handlers = { readonly [Name in RouteName]: Handler<Name> }
+
+export interface RouterOptions {
+  /** Throws FirnError unless the request may do what the scope says. */
+  readonly authorise: (request: Request, scope: Scope) => Promise<void>
+  /** Check responses against their schemas (tests): a response that doesn't fit becomes an internal error. */
+  readonly checkResponses: boolean
+  readonly exchangeOf: (request: Request, response: Response) => Exchange
+}
+
+type AnyHandler = (request: { params: unknown; query: unknown; headers: unknown; body: unknown }, exchange: Exchange) => Promise<unknown>
+
+export function routerOf(handlers: Handlers, options: RouterOptions): Router {
+  const router = Router({ caseSensitive: true, strict: true })
+  const parseJson = express.json({ limit: JSON_LIMIT, strict: false, type: 'application/json' })
+  const methodsOf = new Map<string, string[]>()
+  for (const name of Object.keys(ROUTES) as RouteName[]) {
+    const route: RouteDefinition = ROUTES[name]
+    const handler = handlers[name] as unknown as AnyHandler
+    const path = expressPath(route.path)
+    methodsOf.set(path, [...(methodsOf.get(path) ?? []), route.method.toUpperCase()])
+    const serve = async (request: Request, response: Response): Promise<void> => {
+      response.locals['route'] = name
+      await options.authorise(request, route.scope)
+      const exchange = options.exchangeOf(request, response)
+      const result = await handler(decode(route, request), exchange)
+      if (response.writableEnded || route.responses === undefined) return
+      send(route, response, result, options.checkResponses)
+    }
+    if (route.body) router[route.method](path, requireJson, parseJson, serve)
+    else router[route.method](path, serve)
+  }
+  for (const [path, methods] of methodsOf) {
+    const allowed = [...new Set(methods.includes('GET') ? ['GET', 'HEAD', 'OPTIONS', ...methods] : ['OPTIONS', ...methods])].sort().join(', ')
+    router.all(path, (request, response) => {
+      if (request.method === 'OPTIONS') response.set('Allow', allowed).status(204).end()
+      else throw new HttpError(405, 'invalid-input', `${request.method} is not allowed here; allowed: ${allowed}`, { headers: { Allow: allowed } })
+    })
+  }
+  return router
+}
+
+function decode(route: RouteDefinition, request: Request): { params: unknown; query: unknown; headers: unknown; body: unknown } {
+  const params = route.params ? decodeParams(route, request) : undefined
+  const query = route.query ? decodeFields(route.query, request.query, 'query') : refuseUnknown(Object.keys(request.query), [])
+  const headers = route.headers ? decodeFields(route.headers, request.headers, 'headers') : undefined
+  if (route.streamBody) requireType(request, route.streamBody)
+  return { params, query, headers, body: route.body ? decodeBody(route, request) : undefined }
+}
+
+/** A path that names nothing that could exist is not found, rather than a bad request: ids and store paths are names. */
+function decodeParams(route: RouteDefinition, request: Request): unknown {
+  try {
+    return decodeFields(route.params!, request.params, 'params')
+  } catch (error) {
+    if (error instanceof RequestError) throw new FirnError('not-found', `there is nothing under ${request.path.slice(0, 300)}: ${error.message}`)
+    throw error
+  }
+}
+
+function decodeBody(route: RouteDefinition, request: Request): unknown {
+  const result = route.body!.safeParse(request.body)
+  if (!result.success) throw new RequestError('body', result.error)
+  return result.data
+}
+
+function requireJson(request: Request, _response: Response, next: (error?: unknown) => void): void {
+  try {
+    requireType(request, ['application/json'])
+    next()
+  } catch (error) {
+    next(error)
+  }
+}
+
+function requireType(request: Request, types: readonly string[]): void {
+  const given = (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
+  if (!types.includes(given)) throw new HttpError(415, 'invalid-input', `expected a body of type ${types.join(' or ')}, got ${given === '' ? 'none' : `'${given}'`}`)
+}
+
+function send(route: RouteDefinition, response: Response, result: unknown, check: boolean): void {
+  const reply = result instanceof Reply ? result : new Reply(Number(Object.keys(route.responses!)[0]), result)
+  if (check) {
+    const schema = route.responses![reply.status]
+    const checked = schema?.safeParse(reply.body)
+    if (!checked?.success) throw new FirnError('internal', `response ${reply.status} of ${route.path} does not fit its schema: ${checked?.error.message ?? 'no such status'}`)
+  }
+  response.status(reply.status).set(reply.headers).json(reply.body)
+}
+
+/** `/a/{b}` → `/a/:b` */
+function expressPath(path: string): string {
+  return path.replace(/\{(\w+)\}/g, ':$1')
+}
