@@ -4,8 +4,9 @@
  * All operations take many paths and cost one query.
  */
 import type { Node } from '../../castore/nodes.ts'
-import type { ContentAddress, StorePath } from '../../nix/store-path.ts'
+import type { ContentAddress } from '../../nix/content-address.ts'
 import type { Hash } from '../../nix/hash.ts'
+import type { StorePath } from '../../nix/store-path.ts'
 
 export interface PathInfo {
   readonly storePath: StorePath
