@@ -56,12 +56,40 @@ export class Digester {
   }
 }
 
-export function createDigester(): Digester {
-  return new Digester()
+/** What takes a digest of data that comes in pieces. */
+export interface IncrementalDigest {
+  /** Bytes taken so far. */
+  readonly size: number
+  /** The data is read before this returns. */
+  update(data: Uint8Array): void
+  /** Ends it; call once. */
+  digest(): Digest
+}
+
+export interface DigestImplementation {
+  readonly create: () => IncrementalDigest
+  readonly digest: (bytes: Uint8Array) => Digest
+}
+
+const PORTABLE_IMPLEMENTATION: DigestImplementation = { create: () => new Digester(), digest: portableDigestOf }
+
+let implementation = PORTABLE_IMPLEMENTATION
+
+/** Takes another implementation for this whole process (a native one is ten times faster); without an argument, the portable one again. */
+export function useDigestImplementation(chosen: DigestImplementation = PORTABLE_IMPLEMENTATION): void {
+  implementation = chosen
+}
+
+export function createDigester(): IncrementalDigest {
+  return implementation.create()
 }
 
 /** The digest of bytes that are all there. */
 export function digestOf(bytes: Uint8Array): Digest {
+  return implementation.digest(bytes)
+}
+
+function portableDigestOf(bytes: Uint8Array): Digest {
   owner?.release()
   owner = undefined
   return engine.init().update(bytes).digest('hex') as Digest
