@@ -14,11 +14,11 @@ export type Expression =
   | { readonly kind: 'float'; readonly position: Position; readonly value: number }
   | { readonly kind: 'string'; readonly position: Position; readonly value: string }
   /** A string with interpolations: parts are added as `+` does with a string on its left. */
-  | { readonly kind: 'interpolation'; readonly position: Position; readonly parts: readonly Expression[] }
+  | { readonly kind: 'interpolation'; readonly position: Position; readonly parts: readonly Expression[]; /** where each part begins (its `${`), for messages */ readonly partPositions: readonly Position[] }
   /** An absolute path, already made canonical from the file's folder or the home folder. */
   | { readonly kind: 'path'; readonly position: Position; readonly value: string }
   /** `./a/${b}`: the first part is a path. */
-  | { readonly kind: 'path-interpolation'; readonly position: Position; readonly parts: readonly Expression[] }
+  | { readonly kind: 'path-interpolation'; readonly position: Position; readonly parts: readonly Expression[]; readonly partPositions: readonly Position[] }
   /** `<nixpkgs/lib>` */
   | { readonly kind: 'search-path'; readonly position: Position; readonly value: string }
   | { readonly kind: 'variable'; readonly position: Position; readonly name: string }
@@ -33,7 +33,7 @@ export type Expression =
   | { readonly kind: 'if'; readonly position: Position; readonly condition: Expression; readonly then: Expression; readonly else: Expression }
   | { readonly kind: 'assert'; readonly position: Position; readonly condition: Expression; readonly body: Expression }
   | { readonly kind: 'not'; readonly position: Position; readonly operand: Expression }
-  | { readonly kind: 'binary'; readonly position: Position; readonly operator: BinaryOperator; readonly left: Expression; readonly right: Expression }
+  | { readonly kind: 'binary'; readonly position: Position; readonly operator: BinaryOperator; readonly left: Expression; readonly right: Expression; /** of `+` only: where the operands begin, parentheses included, for messages */ readonly leftPosition?: Position; readonly rightPosition?: Position }
   /** `__curPos` */
   | { readonly kind: 'current-position'; readonly position: Position }
 
