@@ -1,0 +1,57 @@
+/**
+ * Ring: infra. Set-up in Node 24: installs what a command needs beside npm packages, then runs the command.
+ * Called by run.sh. Commands are files that are started with the arguments that follow.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { constants } from 'node:os'
+import { resolve } from 'node:path'
+import { installRequirements, type RequirementName } from './requirements.ts'
+
+interface Command {
+  /** File run under Node; absent for set-up alone. */
+  readonly file?: string
+  readonly requires: readonly RequirementName[]
+  /** Of use, but the command does without: only tried where it costs seconds, and never an error. */
+  readonly likes?: readonly RequirementName[]
+}
+
+const FARM: readonly RequirementName[] = ['runc', 'busybox', 'temporal']
+const COMMANDS: Readonly<Record<string, Command>> = {
+  setup: { requires: FARM },
+  demo: { file: 'examples/demo.ts', requires: FARM },
+  test: { file: 'test/run.ts', requires: [...FARM, 'nix', 'versitygw'] },
+  conformance: { file: 'test/conformance/run.ts', requires: [...FARM, 'nix'] },
+  chaos: { file: 'test/chaos/run.ts', requires: [...FARM, 'nix', 'versitygw'] },
+  bench: { file: 'bench/run.ts', requires: [...FARM, 'nix', 'versitygw'] },
+}
+
+const [name = '', ...rest] = process.argv.slice(2)
+const command = COMMANDS[name]
+if (!command) {
+  console.error(`usage: infra/setup/run.sh ${Object.keys(COMMANDS).join('|')} [arguments]`)
+  process.exit(2)
+}
+
+const folders = await installRequirements(command.requires).catch((error: unknown) => {
+  console.error(`firn: ${error instanceof Error ? error.message : String(error)}`)
+  process.exit(1)
+})
+if (command.file === undefined) process.exit(0)
+const file = resolve(import.meta.dirname, '../..', command.file)
+if (!existsSync(file)) {
+  console.error(`firn: ${command.file} is missing from this clone`)
+  process.exit(1)
+}
+
+const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file, ...rest], {
+  stdio: 'inherit',
+  env: { ...process.env, PATH: [...folders, process.env['PATH'] ?? ''].join(':') },
+})
+// the terminal sends Ctrl-C to the child as well; it decides what to do
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => signal !== 'SIGINT' && child.kill(signal))
+child.on('error', (error) => {
+  console.error(`firn: cannot start ${command.file}: ${error.message}`)
+  process.exit(1)
+})
+child.on('exit', (code, signal) => process.exit(signal ? 128 + constants.signals[signal] : (code ?? 1)))
