@@ -150,20 +150,8 @@ export class ModuloHash {
 
 /** Replaces texts in a text, all at once, lengths free; what was replaced isn't looked at again. */
 export function rewriteString(text: string, rewrites: ReadonlyMap<string, string>): string {
-  let rewritten = ''
-  let copied = 0
-  let index = 0
   const froms = [...rewrites.keys()].filter((from) => from !== '' && text.includes(from))
   if (froms.length === 0) return text
-  while (index < text.length) {
-    const from = froms.find((candidate) => text.startsWith(candidate, index))
-    if (from === undefined) {
-      index++
-    } else {
-      rewritten += text.slice(copied, index) + rewrites.get(from)!
-      index += from.length
-      copied = index
-    }
-  }
-  return rewritten + text.slice(copied)
+  const pattern = new RegExp(froms.map((from) => from.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|'), 'g')
+  return text.replace(pattern, (from) => rewrites.get(from)!)
 }
