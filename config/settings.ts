@@ -155,11 +155,13 @@ export function settingsSchema(machine: Machine) {
       publicUrl: url().optional().meta(note('Address under which others reach the API, for links.')),
       certificate: text().optional().meta(note('PEM file of the API\'s certificate: it then speaks HTTPS.')),
       key: text().optional().meta(note('PEM file of the certificate\'s key.')),
+      access: z.enum(['auto', 'open', 'token'], { error: '"auto", "open" or "token"' }).default('auto').meta(note('Who may use the API: `open` anybody, `token` who has a token, `auto` anybody where it listens on loopback and who has a token elsewhere.')),
       uploadBytes: bytes().default(4 * 1024 ** 3).meta(note('Largest source that may be uploaded.', { defaultText: '`"4 GiB"`' })),
     }).prefault({}).meta(note('The HTTP API and binary cache.')),
 
     cache: z.strictObject({
       keyFile: text().default(under('keys/cache.secret')).meta(note('Key that signs what the farm serves (`name:base64`, as `nix-store --generate-binary-cache-key` makes them). Made on first start.')),
+      open: flag().default(true).meta(note('Serve the binary cache to anybody, also where the API asks for tokens.')),
       priority: count(0).default(40).meta(note('Priority in `nix-cache-info`; clients ask lower ones first.')),
       trustedKeys: list().default([]).meta(note('Public keys whose signature lets an upload in that is not content-addressed.')),
     }).prefault({}).meta(note('The farm\'s own binary cache.')),
