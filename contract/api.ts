@@ -47,6 +47,7 @@ const plainCauses = [
   z.object({ kind: z.literal('log-limit'), bytes: z.number() }),
   z.object({ kind: z.literal('no-worker'), system: z.string(), features: z.array(z.string()).readonly(), seconds: z.number() }),
   z.object({ kind: z.literal('invalid-derivation'), reason: z.string() }),
+  z.object({ kind: z.literal('fault'), error: z.enum(Object.keys(RETRIED) as [ErrorKind, ...ErrorKind[]]), message: z.string() }),
   z.object({ kind: z.literal('cancelled'), reason: z.string() }),
 ] as const
 /** Why a node's outputs are not there (contract/nodes.ts); a dependency's failure is shown as `fault`, not here. */

@@ -6,6 +6,8 @@
  * are the same node. A floating content-addressed derivation, whose outputs aren't known before its inputs are,
  * has the key `ca-<hash of the resolved derivation>-<name>`.
  */
+import type { ErrorKind } from './errors.ts'
+
 export type NodeKey = string
 
 /** Why a node's outputs are not there. All of these are results: they are recorded, shown, and cached until a retry. */
@@ -27,6 +29,8 @@ export type FailureCause =
   /** An input failed. Derived from the graph, never cached; `node` is the input at fault, not one in between. */
   | { readonly kind: 'dependency-failed'; readonly node: NodeKey; readonly buildId: number; readonly name: string; readonly cause: FailureCause }
   | { readonly kind: 'invalid-derivation'; readonly reason: string }
+  /** The machinery gave up after many tries on any worker, or met something that trying again can't mend. Not cached: no result of the build. */
+  | { readonly kind: 'fault'; readonly error: ErrorKind; readonly message: string }
   | { readonly kind: 'cancelled'; readonly reason: string }
 
 /** What a run of a node's workflow ends with. */
@@ -50,6 +54,7 @@ const CACHED: Record<FailureCause['kind'], boolean> = {
   'no-worker': false,
   'dependency-failed': false,
   'invalid-derivation': true,
+  'fault': false,
   'cancelled': false,
 }
 
@@ -66,6 +71,7 @@ export function describeCause(cause: FailureCause): string {
     case 'no-worker': return `no worker for system '${cause.system}'${cause.features.length > 0 ? ` with features ${cause.features.join(', ')}` : ''} took it within ${cause.seconds} s`
     case 'dependency-failed': return `dependency ${cause.name} (build ${cause.buildId}) failed: ${describeCause(cause.cause)}`
     case 'invalid-derivation': return `invalid derivation: ${cause.reason}`
+    case 'fault': return `the farm failed to run it (${cause.error}): ${cause.message}`
     case 'cancelled': return `cancelled: ${cause.reason}`
   }
 }

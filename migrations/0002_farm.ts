@@ -191,8 +191,10 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       seen_at timestamptz not null default now()
     );
 
-    -- Events for live views, in commit order.
+    -- Events for live views. Ids are given out before a transaction commits; who reads in the order of commits goes by
+    -- (xid, id), and no further than the oldest transaction that is still open. xid comes first so that it is evaluated first.
     create table event (
+      xid xid8 not null default pg_current_xact_id(),
       id bigint generated always as identity primary key,
       evaluation_id bigint,
       node_id bigint,
@@ -200,6 +202,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       data jsonb not null default '{}',
       at timestamptz not null default now()
     );
+    create index event_order on event (xid, id);
     create index event_evaluation on event (evaluation_id, id);
     create index event_node on event (node_id, id);
   `.execute(db)
