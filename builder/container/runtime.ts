@@ -1,0 +1,128 @@
+/**
+ * Ring: builder. Calling runc or crun, whose command lines are the same. Upstream counterpart: none.
+ */
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { constants as systemConstants } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { FirnError } from '../../contract/errors.ts'
+
+const execute = promisify(execFile)
+
+export interface Runtime {
+  readonly name: 'runc' | 'crun'
+  readonly program: string
+  /** Folder of the runtime's own state, of this owner alone. */
+  readonly stateFolder: string
+}
+
+/** Systems whose builds see a 32-bit machine. */
+const THIRTY_TWO_BIT = new Set(['i686-linux', 'armv5tel-linux', 'armv6l-linux', 'armv7l-linux'])
+
+/** The command that runs a container from start to end. setarch's settings are inherited by the builder. */
+export function runCommand(runtime: Runtime, id: string, bundle: string, logFile: string, system: string): string[] {
+  const setarch = THIRTY_TWO_BIT.has(system) ? ['setarch', 'linux32', '-R'] : ['setarch', '-R']
+  return [...setarch, runtime.program, '--root', runtime.stateFolder, '--log', logFile, '--log-format', 'json', 'run', '--bundle', bundle, id]
+}
+
+/** Kills all processes of a container; false where there is none by this id (not yet, or no more). */
+export async function killContainer(runtime: Runtime, id: string): Promise<boolean> {
+  return await succeeds(runtime.program, ['--root', runtime.stateFolder, 'kill', id, 'KILL'])
+}
+
+export async function deleteContainer(runtime: Runtime, id: string): Promise<boolean> {
+  return await succeeds(runtime.program, ['--root', runtime.stateFolder, 'delete', '--force', id])
+}
+
+/** Ids of all containers that the runtime has a state for. */
+export async function listContainers(runtime: Runtime): Promise<string[]> {
+  try {
+    return await readdir(runtime.stateFolder)
+  } catch {
+    return []
+  }
+}
+
+async function succeeds(program: string, args: readonly string[]): Promise<boolean> {
+  try {
+    await execute(program, args)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Whether a program can be started. */
+export async function isInstalled(program: string, argument = '--version'): Promise<boolean> {
+  return await succeeds(program, [argument])
+}
+
+/** What the runtime wrote to its log as errors, one a line; empty where all went well. */
+export function runtimeErrors(logFile: string): string[] {
+  let text: string
+  try {
+    text = readFileSync(logFile, 'utf8')
+  } catch {
+    return []
+  }
+  return text.split('\n').filter((line) => line !== '').map(parseLogLine).filter(({ level }) => level === 'error').map(({ msg }) => msg)
+}
+
+function parseLogLine(line: string): { readonly level: string; readonly msg: string } {
+  try {
+    const entry = JSON.parse(line) as { level?: string; msg?: string }
+    return { level: entry.level ?? 'error', msg: entry.msg ?? line }
+  } catch {
+    return { level: 'error', msg: line }
+  }
+}
+
+/** The reason why the builder itself couldn't be executed, where that is what the runtime complains about: a result, not a fault. */
+export function unexecutable(errors: readonly string[]): string | undefined {
+  for (const message of errors) {
+    const runc = /exec:? "[^"]*": (?:stat [^:]*: )?(.*)$/.exec(message)?.[1] ?? /(exec format error|exec \S+: .*)$/.exec(message)?.[1]
+    if (runc !== undefined) return runc
+    const crun = /executable file `[^`]*`(?: not found)?(?: in \$PATH)?: (.*)$/.exec(message)?.[1] ?? /^open executable: (.*)$/.exec(message)?.[1] ?? /^exec container process.*?: (.*)$/.exec(message)?.[1]
+    if (crun !== undefined) return crun
+  }
+  return undefined
+}
+
+/** The runtime's complaint as a fault of this machine. */
+export function runtimeFault(name: string, errors: readonly string[]): FirnError {
+  const text = errors.join('; ')
+  const kind = /no space left|cannot allocate memory|too many open files|disk quota/i.test(text) ? 'exhausted' : 'internal'
+  return new FirnError(kind, `${name} could not start the build's container: ${text}`)
+}
+
+const SIGNAL_NAMES = new Map(Object.entries(systemConstants.signals).map(([name, number]) => [number, name]))
+/** Signals that end a process for a fault of its own or of the machine. Others above 128 are ordinary exit codes of shells. */
+const FATAL = new Set(['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGKILL', 'SIGSEGV', 'SIGSYS', 'SIGXCPU', 'SIGXFSZ', 'SIGTERM', 'SIGHUP', 'SIGINT', 'SIGPIPE', 'SIGALRM', 'SIGQUIT'])
+
+/** Runtimes report a signal as 128 + its number. */
+export function signalOf(exitCode: number): string | undefined {
+  const name = exitCode > 128 ? SIGNAL_NAMES.get(exitCode - 128) : undefined
+  return name !== undefined && FATAL.has(name) ? name : undefined
+}
+
+/** Folders of cgroup hierarchies, of either version. */
+export async function cgroupHierarchies(): Promise<string[]> {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => line.split(' '))
+  return mounts.filter(([, , type]) => type === 'cgroup' || type === 'cgroup2').map(([, folder]) => folder!)
+}
+
+/** Most memory that a cgroup has used so far. */
+export function peakMemory(hierarchies: readonly string[], cgroup: string): number | undefined {
+  for (const hierarchy of hierarchies) {
+    for (const file of ['memory.peak', 'memory.max_usage_in_bytes']) {
+      try {
+        return Number(readFileSync(join(hierarchy, cgroup, file), 'utf8'))
+      } catch {
+        // another hierarchy, or gone already
+      }
+    }
+  }
+  return undefined
+}
