@@ -63,7 +63,7 @@ export const ROUTES = {
     method: 'get', path: '/api/v1/evaluations/{id}/jobs', tag: 'evaluations', scope: 'read',
     summary: 'Jobs of an evaluation, by attribute. `prefix` selects attributes that start with it.',
     params: byId,
-    query: api.pageQuery.extend({ state: z.enum(['error', ...api.buildState.options]).optional(), prefix: z.string().max(1000).regex(/^[^\u0000]*$/).optional() }),
+    query: api.pageQuery.extend({ state: api.jobState.optional(), prefix: z.string().max(1000).regex(/^[^\u0000]*$/).optional() }),
     responses: { 200: api.jobPage }, problems: [404],
   },
   waitForEvaluation: {
@@ -181,7 +181,7 @@ export const ROUTES = {
     method: 'get', path: '/api/v1/store/{path}/ls', tag: 'store', scope: 'read',
     summary: 'List a directory below a store path.',
     params: byPath, query: z.object({ subpath: z.string().max(4096).regex(/^[^\u0000]*$/).default(''), recursive: z.boolean().default(false) }),
-    responses: { 200: api.directoryListing }, problems: [404],
+    responses: { 200: api.directoryListing }, problems: [404, 409],
   },
   readStoreFile: {
     method: 'get', path: '/api/v1/store/{path}/cat', tag: 'store', scope: 'read',
@@ -193,7 +193,7 @@ export const ROUTES = {
   getClosure: {
     method: 'get', path: '/api/v1/store/{path}/closure', tag: 'store', scope: 'read',
     summary: 'A store path and everything it refers to.',
-    params: byPath, responses: { 200: api.closure }, problems: [404],
+    params: byPath, responses: { 200: api.closure }, problems: [404, 409],
   },
   openapi: {
     method: 'get', path: '/api/v1/openapi.json', tag: 'system', scope: 'open',

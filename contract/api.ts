@@ -107,8 +107,8 @@ export const evaluationSubmission = z.object({
 }).meta({ id: 'EvaluationSubmission' })
 export type EvaluationSubmission = z.input<typeof evaluationSubmission>
 
-const jobCounts = z.object({ total: count, errors: count, waiting: count, queued: count, running: count, succeeded: count, failed: count })
-  .describe('Jobs by state; `errors` are attributes that could not be evaluated.')
+const jobCounts = z.object({ total: count, errors: count, found: count, waiting: count, queued: count, running: count, succeeded: count, failed: count })
+  .describe('Jobs by state; `errors` are attributes that could not be evaluated, `found` those that nothing was asked of (dry runs).')
 
 export const evaluation = z.object({
   id,
@@ -187,6 +187,9 @@ export const buildDetail = z.object({
 }).meta({ id: 'BuildDetail' })
 export type BuildDetail = z.infer<typeof buildDetail>
 
+/** `error`: could not be evaluated; `found`: nothing was asked of it; otherwise the state of its build. */
+export const jobState = z.enum(['error', 'found', ...buildState.options]).meta({ id: 'JobState' })
+export type JobState = z.infer<typeof jobState>
 export const job = z.object({
   evaluationId: id,
   attr: z.string(),
@@ -198,7 +201,7 @@ export const job = z.object({
   meta: z.unknown(),
   error: z.string().nullable().describe('Why the attribute could not be evaluated.'),
   position: z.object({ file: z.string(), line: z.number().int(), column: z.number().int() }).nullable(),
-  state: z.enum(['error', ...buildState.options]),
+  state: jobState,
   buildId: id.nullable(),
   fault: fault.nullable(),
 }).meta({ id: 'Job' })

@@ -1,12 +1,12 @@
 /** Ring: api. Logs of builds: as text with ranges, tail and follow, or as server-sent events whose ids are offsets. */
 import { FirnError } from '../../contract/errors.ts'
-import { getBuild } from '../../state/builds.ts'
-import { findLog, type LogPlace } from '../../state/logs.ts'
+import { findLog, type FoundLog } from '../../state/logs.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { writeBody } from '../http/body.ts'
 import { announce, notModified, requestedRange } from '../http/range.ts'
 import type { Exchange, Handlers } from '../http/router.ts'
 import { EventStream } from '../streams/event-stream.ts'
+import { getBuild } from '../queries/builds.ts'
 import { bytesOf, type LogOptions, logParts, offsetOfTail } from '../streams/log.ts'
 import type { ChangeHub } from '../streams/hub.ts'
 import { buildOrNotFound } from './builds.ts'
@@ -15,7 +15,7 @@ export function logHandlers(dependencies: ApiDependencies, hub: ChangeHub): Pick
   const { db } = dependencies.database
 
   /** The attempt asked for; with `follow`, waits for one to begin as long as the build has not ended. */
-  async function placeOf(id: number, attempt: number | undefined, follow: boolean, signal: AbortSignal): Promise<LogPlace> {
+  async function placeOf(id: number, attempt: number | undefined, follow: boolean, signal: AbortSignal): Promise<FoundLog> {
     for (;;) {
       const build = await getBuild(db, id)
       const place = await findLog(db, id, attempt)
@@ -26,7 +26,7 @@ export function logHandlers(dependencies: ApiDependencies, hub: ChangeHub): Pick
     }
   }
 
-  async function sendEvents(exchange: Exchange, id: number, place: LogPlace, options: LogOptions): Promise<void> {
+  async function sendEvents(exchange: Exchange, id: number, place: FoundLog, options: LogOptions): Promise<void> {
     const stream = new EventStream(exchange)
     let rest: Uint8Array = new Uint8Array(0)
     let position = options.start

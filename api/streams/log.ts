@@ -5,9 +5,9 @@
 import { Readable } from 'node:stream'
 import { createZstdDecompress } from 'node:zlib'
 import { parseDigest } from '../../castore/digest.ts'
-import { listBuilds } from '../../state/builds.ts'
-import { findLog, type LogPlace, readLogChunks } from '../../state/logs.ts'
+import { findLog, type FoundLog, readLogChunks } from '../../state/logs.ts'
 import type { ApiDependencies } from '../dependencies.ts'
+import { buildsOfPath } from '../queries/paths.ts'
 import type { ChangeHub } from './hub.ts'
 
 export interface LogOptions {
@@ -29,10 +29,10 @@ export interface LogPart {
 const FOLLOW_MILLISECONDS = 200
 
 /** Parts of the log of one attempt, in order and without gaps. */
-export async function* logParts(dependencies: ApiDependencies, buildId: number, place: LogPlace, options: LogOptions): AsyncGenerator<LogPart, void, undefined> {
+export async function* logParts(dependencies: ApiDependencies, buildId: number, place: FoundLog, options: LogOptions): AsyncGenerator<LogPart, void, undefined> {
   const { db } = dependencies.database
   const end = options.end ?? Infinity
-  let current: LogPlace = place
+  let current: FoundLog = place
   let position = options.start
   while (position < end) {
     if (current.blob !== null) {
@@ -105,7 +105,7 @@ export async function offsetOfTail(parts: AsyncIterable<LogPart>, lines: number)
 /** The log of the newest attempt at a derivation or at what made an output path, by base name; undefined where there is none. */
 export async function logOfDerivation(dependencies: ApiDependencies, baseName: string): Promise<AsyncIterable<Uint8Array> | undefined> {
   const { db } = dependencies.database
-  const [build] = await listBuilds(db, { limit: 1, ...(baseName.endsWith('.drv') ? { drvPath: `/nix/store/${baseName}` } : { outputBaseName: baseName }) })
+  const [build] = (await buildsOfPath(dependencies, baseName, 1)).items
   if (!build) return undefined
   const place = await findLog(db, build.id)
   return place && bytesOf(logParts(dependencies, build.id, place, { start: 0 }))

@@ -1,0 +1,89 @@
+/** Ring: api. Uploads: a tree to evaluate, and derivations that were made elsewhere. A path is valid only once all of it is stored. */
+import { FirnError } from '../../contract/errors.ts'
+import { formatHash, type Hash } from '../../nix/hash.ts'
+import type { NarEvent } from '../../nix/nar.ts'
+import { makeSourcePath, type StorePath } from '../../nix/store-path.ts'
+import { ingest, type Ingested } from '../../store/ingest/ingest.ts'
+import type { Entry } from '../../store/ingest/interface.ts'
+import { entriesOfNar } from '../../store/ingest/nar.ts'
+import { entriesOfTarball } from '../../store/ingest/tarball.ts'
+import type { PathInfo } from '../../store/path-info/interface.ts'
+import type { ApiDependencies } from '../dependencies.ts'
+import { readBody } from '../http/body.ts'
+import { type Handlers, Reply } from '../http/router.ts'
+import { contentAddressOf, DERIVATION_LIMIT, DerivationChecker, flatHashOf } from '../uploads/derivations.ts'
+import { readExport } from '../uploads/export.ts'
+
+export function uploadHandlers({ store, settings }: ApiDependencies): Pick<Handlers, 'uploadSource' | 'uploadDerivations'> {
+  return {
+    async uploadSource({ query: { name } }, { request }) {
+      const body = readBody(request, settings.api.uploadBytes)
+      const isNar = (request.headers['content-type'] ?? '').startsWith('application/x-nix-nar')
+      const { root, narHash, narSize } = await ingest(isNar ? entriesOfNar(body) : entriesOfTarball(body, { stripTop: false }), store.blobs)
+      const storePath = makeSourcePath(name, narHash)
+      await store.pathInfos.put([{ storePath, root, narHash, narSize, references: [], contentAddress: { method: 'nar', hash: narHash }, signatures: [], registeredAt: new Date(), ultimate: true }])
+      return new Reply(201, { storePath: storePath.toString(), narHash: formatHash(narHash, 'sri'), narSize })
+    },
+
+    async uploadDerivations(_input, { request }) {
+      const checker = new DerivationChecker(store.pathInfos, store.blobs)
+      const infos: PathInfo[] = []
+      const known = new Set<string>()
+      await readExport(readBody(request, settings.api.uploadBytes), (nar) => ingestExported(nar, store.blobs), async (content, { storePath, references }) => {
+        const contentAddress = contentAddressOf(storePath, references, content)
+        await requireReferences(storePath, references, known)
+        if (storePath.isDerivation) {
+          if (!content.file) throw new FirnError('invalid-input', `'${storePath.baseName}' is not a derivation: it is no single file, or larger than ${DERIVATION_LIMIT} bytes`)
+          await checker.check(storePath, Buffer.from(content.file).toString('latin1'), references)
+        }
+        known.add(storePath.baseName)
+        const { root, narHash, narSize } = content
+        infos.push({ storePath, root, narHash, narSize, references, contentAddress, signatures: [], registeredAt: new Date(), ultimate: false })
+      })
+      const made = await store.pathInfos.put(infos)
+      const paths = infos.map((info) => info.storePath)
+      return new Reply(201, {
+        derivations: paths.filter((path) => path.isDerivation).map(String),
+        sources: paths.filter((path) => !path.isDerivation).map(String),
+        alreadyValid: infos.length - made.length,
+      })
+    },
+  }
+
+  async function requireReferences(storePath: StorePath, references: readonly StorePath[], known: ReadonlySet<string>): Promise<void> {
+    const unknown = references.filter((reference) => !known.has(reference.baseName) && reference.baseName !== storePath.baseName)
+    const valid = await store.pathInfos.has(unknown.map((reference) => reference.hash))
+    const missing = unknown.filter((reference) => !valid.has(reference.hash))
+    if (missing.length > 0) throw new FirnError('invalid-input', `'${storePath.baseName}' refers to ${missing[0]!.toString()}, which is neither in this upload before it nor in the farm's store`, { data: { missing: missing.map(String) } })
+  }
+}
+
+interface Exported extends Ingested {
+  /** The bytes, where it is a single file that isn't executable and not too large to be a derivation. */
+  readonly file?: Uint8Array
+  readonly flatHash?: Hash
+}
+
+async function ingestExported(nar: AsyncIterable<NarEvent>, blobs: ApiDependencies['store']['blobs']): Promise<Exported> {
+  const seen: { file?: Uint8Array } = {}
+  const ingested = await ingest(entriesOf(nar, seen), blobs)
+  return seen.file ? { ...ingested, file: seen.file, flatHash: flatHashOf(seen.file) } : ingested
+}
+
+/** A NAR's events as entries; a single file's bytes are kept on the way. */
+async function* entriesOf(nar: AsyncIterable<NarEvent>, seen: { file?: Uint8Array }): AsyncGenerator<Entry, void, undefined> {
+  for await (const event of nar) {
+    if (event.kind === 'directory-start') yield { kind: 'directory', path: event.path }
+    else if (event.kind === 'symlink') yield event
+    else if (event.kind === 'file') {
+      if (event.path === '' && !event.executable && event.size <= DERIVATION_LIMIT) {
+        const parts: Uint8Array[] = []
+        for await (const part of event.content) parts.push(part)
+        seen.file = Buffer.concat(parts)
+        yield { ...event, content: seen.file }
+      } else {
+        yield event
+      }
+    }
+  }
+}

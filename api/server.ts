@@ -1,0 +1,89 @@
+/**
+ * Ring: api. The farm's HTTP server: the REST API of contract/api-routes.ts, the binary cache at the root, and what goes
+ * around every request. Upstream counterparts: hydra-server and nix-serve, in one.
+ */
+import express, { type Request } from 'express'
+import { FirnError } from '../contract/errors.ts'
+import { binaryCacheRoutes } from './binary-cache/routes.ts'
+import type { ApiDependencies } from './dependencies.ts'
+import { buildHandlers } from './handlers/builds.ts'
+import { evaluationHandlers } from './handlers/evaluations.ts'
+import { eventHandlers } from './handlers/events.ts'
+import { farmHandlers } from './handlers/farm.ts'
+import { logHandlers } from './handlers/logs.ts'
+import { storeHandlers } from './handlers/store.ts'
+import { uploadHandlers } from './handlers/uploads.ts'
+import { authorisation } from './http/authorise.ts'
+import { answerErrors, exchangeOf, observe } from './http/observe.ts'
+import { type Handlers, routerOf } from './http/router.ts'
+import { listen } from './http/server.ts'
+import { ChangeHub } from './streams/hub.ts'
+
+export interface ApiOptions {
+  /** Tried in this order where `api.port` is 0; then any port that is free. */
+  readonly preferredPorts?: readonly number[]
+  /** Check every response against its schema; for tests. */
+  readonly checkResponses?: boolean
+}
+
+export interface RunningApi {
+  /** Where this machine reaches it, without a slash at the end. */
+  readonly url: string
+  readonly port: number
+  /** Lets answers under way finish for a few seconds, tells streams to end, and stops. What was given to the API stays open. */
+  close(): Promise<void>
+}
+
+const GRACE_MILLISECONDS = 5000
+
+/** Starts the server; resolves when it listens. Errors: 'conflict' where the port is taken. */
+export async function startApi(dependencies: ApiDependencies, options: ApiOptions = {}): Promise<RunningApi> {
+  const { settings, logger, metrics, database } = dependencies
+  const closing = new AbortController()
+  const hub = new ChangeHub()
+  await hub.start(database, logger)
+
+  const handlers: Handlers = {
+    ...evaluationHandlers(dependencies, hub),
+    ...buildHandlers(dependencies, hub),
+    ...logHandlers(dependencies, hub),
+    ...eventHandlers(dependencies, hub),
+    ...farmHandlers(dependencies),
+    ...storeHandlers(dependencies),
+    ...uploadHandlers(dependencies),
+  }
+  const authorise = authorisation(dependencies)
+  const app = express()
+  app.disable('x-powered-by')
+  app.set('query parser', 'simple')
+  app.set('etag', 'weak')
+  app.use((_request, response, next) => {
+    response.setHeader('X-Content-Type-Options', 'nosniff')
+    next()
+  })
+  app.use(observe(logger, metrics, closing.signal))
+  app.use(binaryCacheRoutes(dependencies, (request: Request) => authorise(request, settings.cache.open ? 'open' : 'read')))
+  app.use(routerOf(handlers, { authorise, checkResponses: options.checkResponses ?? false, exchangeOf }))
+  app.use((request) => {
+    throw new FirnError('not-found', `there is nothing under ${request.method} ${request.path.slice(0, 300)}`)
+  })
+  app.use(answerErrors(logger))
+
+  const listener = await listen(app, {
+    address: settings.api.address, port: settings.api.port, preferredPorts: options.preferredPorts ?? [],
+    certificate: settings.api.certificate, key: settings.api.key,
+  }).catch(async (error: unknown) => {
+    await hub.close()
+    throw error
+  })
+  logger.info({ url: listener.url }, 'the API listens')
+  return {
+    url: listener.url,
+    port: listener.port,
+    async close() {
+      closing.abort(new FirnError('unavailable', 'the server is shutting down'))
+      await listener.close(GRACE_MILLISECONDS)
+      await hub.close()
+    },
+  }
+}
