@@ -10,14 +10,14 @@
 import { createWriteStream, mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { databaseUrl } from '../../config/connections.ts'
+import { databaseUrl } from '../../config/database-url.ts'
 import type { LoadedSettings } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
 import { FirnError } from '../../contract/errors.ts'
 import { migrate } from '../../migrations/run.ts'
 import { startChild } from './child.ts'
 import { startPostgres } from './postgres.ts'
-import { type Endpoints, endProcess, type FarmState, identityOf, lockHome, readFarmState, writeFarmState } from './state.ts'
+import { type Endpoints, endProcess, type FarmState, identityOf, isAlive, lockHome, readFarmState, writeFarmState } from './state.ts'
 import { type Service, supervise, type SupervisedService } from './supervise.ts'
 import { startTemporal } from './temporal.ts'
 
@@ -125,7 +125,7 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 async function reap(previous: FarmState | undefined, options: FarmOptions): Promise<void> {
   const left = Object.entries(previous?.services ?? {}).filter(([name]) => name !== 'postgres')
   await Promise.all(left.map(async ([service, identity]) => {
-    if (identityOf(identity.pid).startTime !== identity.startTime || identity.startTime === 0) return
+    if (!isAlive(identity)) return
     await endProcess(identity, 3)
     options.report({ kind: 'reaped', service, pid: identity.pid })
   }))
