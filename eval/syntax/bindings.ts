@@ -40,7 +40,7 @@ export class BindingsBuilder implements Bindings {
 
   /** `path = value;` */
   define(path: readonly AttributeName[], position: Position, value: Expression, duplicate: DuplicateHandler): void {
-    // eslint-disable-next-line @typescript-eslint/no-this-alias -- walks down from here
+     
     let target: BindingsBuilder = this
     const last = path.length - 1
     for (let at = 0; at < last; at++) {

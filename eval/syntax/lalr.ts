@@ -221,6 +221,6 @@ class Generator {
 
   private precedenceOf(rule: Rule): Precedence | undefined {
     const token = rule.precedence ?? rule.right.findLast((symbol) => typeof symbol === 'number')
-    return token === undefined ? undefined : this.precedences.get(token as number)
+    return token === undefined ? undefined : this.precedences.get(token)
   }
 }
