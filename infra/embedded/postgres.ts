@@ -48,6 +48,8 @@ interface Remembered {
   readonly password: string
 }
 
+/** Milliseconds; recovery after a crash may take a while. */
+const START_LIMIT = 120_000
 const FAST_SETTINGS = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'shared_buffers=32MB', 'wal_level=minimal', 'max_wal_senders=0', 'autovacuum=off']
 const DURABLE_SETTINGS = ['shared_buffers=256MB', 'max_wal_size=2GB', 'checkpoint_timeout=15min']
 const COMMON_SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'jit=off', 'max_connections=200', 'log_checkpoints=off', 'dynamic_shared_memory_type=mmap']
@@ -177,7 +179,8 @@ async function launch({ directory, postgres, identity, remembered, options }: La
     const settings = [...COMMON_SETTINGS, ...modeSettings, `port=${port}`]
     const [command, ...args] = wrapCommand([postgres, '-D', directory, ...settings.flatMap((setting) => ['-c', setting])], identity)
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: serverEnvironment(), cwd: '/' })
-    const log = await untilReady(child, options.onLog)
+    const late = setTimeout(() => child.kill('SIGQUIT'), START_LIMIT)
+    const log = await untilReady(child, options.onLog).finally(() => clearTimeout(late))
     if (log === undefined) return { child, port }
     const transient = /pre-existing shared memory block|lock file .* already exists|could not bind|could not create any TCP/.test(log)
     if (!transient || attempt >= 40) throw new FirnError('unavailable', `Postgres did not start:\n${log}`)
@@ -227,7 +230,7 @@ async function run(command: string, args: readonly string[], identity: ServerIde
 async function ensureDatabase(url: string, database: string): Promise<void> {
   const admin = new URL(url)
   admin.pathname = '/postgres'
-  const client = new pg.Client({ connectionString: admin.href })
+  const client = new pg.Client({ connectionString: admin.href, connectionTimeoutMillis: 20_000 })
   await client.connect()
   try {
     const { rowCount } = await client.query('select 1 from pg_database where datname = $1', [database])

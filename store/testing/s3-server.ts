@@ -69,7 +69,7 @@ export async function startS3Server(): Promise<S3Server> {
 async function untilUp(endpoint: string, child: ChildProcess, log: () => string): Promise<void> {
   for (let attempt = 0; attempt < 200; attempt++) {
     if (child.exitCode !== null) throw new Error(`versitygw ended: ${log()}`)
-    if (await fetch(endpoint).then(() => true, () => false)) return
+    if (await fetch(endpoint, { signal: AbortSignal.timeout(1000) }).then(() => true, () => false)) return
     await sleep(50)
   }
   throw new Error(`versitygw does not answer: ${log()}`)

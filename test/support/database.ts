@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
 
-import { type PostgresServer, startPostgres } from '../../infra/embedded/postgres.ts'
+import { freePort, type PostgresServer, startPostgres } from '../../infra/embedded/postgres.ts'
 import { migrate } from '../../migrations/run.ts'
 
 const TEMPLATE = 'firn_template'
@@ -45,7 +45,7 @@ async function ownServer(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'firn-postgres-'))
   await chmod(directory, 0o711)
   await promisify(execFile)('cp', ['-a', '--reflink=auto', template, join(directory, 'data')])
-  const running = await startPostgres({ directory: join(directory, 'data'), mode: 'fast' })
+  const running = await startPostgres({ directory: join(directory, 'data'), mode: 'fast', port: await freePort() })
   running.unref()
   process.once('exit', () => {
     try {
@@ -97,7 +97,7 @@ function withDatabase(url: string, database: string): string {
 }
 
 async function withClient<T>(url: string, database: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: withDatabase(url, database) })
+  const client = new pg.Client({ connectionString: withDatabase(url, database), connectionTimeoutMillis: 20_000 })
   await client.connect()
   try {
     return await work(client)
