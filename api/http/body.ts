@@ -1,7 +1,8 @@
 /** Ring: api. Bodies that are streams: writing them with back-pressure, reading them with a limit and decompressed. */
 import { once } from 'node:events'
 import { pipeline } from 'node:stream/promises'
-import { Readable, Transform } from 'node:stream'
+import type { Transform } from 'node:stream';
+import { Readable } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import type { Request, Response } from 'express'
 import { FirnError } from '../../contract/errors.ts'

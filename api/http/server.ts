@@ -31,7 +31,7 @@ const KEEP_ALIVE_MILLISECONDS = 75_000
 export async function listen(app: Express, settings: ListenSettings): Promise<Listener> {
   const secure = settings.certificate !== undefined && settings.key !== undefined
   const server: Server = secure
-    ? createSecureServer({ cert: readFileSync(settings.certificate!), key: readFileSync(settings.key!) }, app)
+    ? createSecureServer({ cert: readFileSync(settings.certificate), key: readFileSync(settings.key) }, app)
     : createServer({ noDelay: true }, app)
   server.keepAliveTimeout = KEEP_ALIVE_MILLISECONDS
   server.headersTimeout = 30_000

@@ -4,6 +4,7 @@ import type { BuildState, EvaluationState, FarmStatus, QueueEntry, Worker } from
 import { buildQueue, FETCH_QUEUE } from '../../contract/queues.ts'
 import type { AttemptStep, Database } from '../../state/database.ts'
 import { WORKER_SEEN_SECONDS } from '../../state/workers.ts'
+import type { ApiDependencies } from '../dependencies.ts'
 import { type BuildRow, presentBuild } from './builds.ts'
 import { idOfCursor, type Page, pageOf } from './page.ts'
 
@@ -82,4 +83,17 @@ function entryOf(row: QueueRow, workers: readonly Worker[]): QueueEntry {
   const running = serving.reduce((sum, worker) => sum + worker.running.length, 0)
   if (running >= slots) return { build, reason: { kind: 'busy', queue, slots, running }, text: `all ${slots} slots of ${serving.length === 1 ? 'the worker' : `${serving.length} workers`} are taken` }
   return { build, reason: { kind: 'starting', queue }, text: 'a free worker is about to take it' }
+}
+
+/** What the gauges of infra/observability/metrics.ts show. */
+export async function farmFigures({ database: { db }, store }: Pick<ApiDependencies, 'database' | 'store'>): Promise<{
+  evaluations: Record<string, number>
+  builds: Record<string, number>
+  queued: { system: string; count: number }[]
+  workers: { live: number; slots: number }
+  store: { paths: number; narBytes: number }
+}> {
+  const [counts, queued, workers, paths] = await Promise.all([stateCounts(db), queuedBySystem(db), listWorkers(db), store.pathInfos.count()])
+  const live = workers.filter((worker) => worker.live)
+  return { ...counts, queued, workers: { live: live.length, slots: live.reduce((sum, worker) => sum + worker.slots, 0) }, store: paths }
 }
