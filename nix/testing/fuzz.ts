@@ -15,10 +15,11 @@ export function randomOf(seed: number): () => number {
 }
 
 /** Damaged copies of the input: some truncations, and `count` others. */
-export function* damaged(input: Uint8Array, count: number, seed = 1): Generator<Uint8Array, void, undefined> {
+export function* damaged(original: Uint8Array, count: number, seed = 1): Generator<Uint8Array, void, undefined> {
+  const input = new Uint8Array(original) // a Buffer's slice would share its memory
   const random = randomOf(seed)
   const below = (limit: number): number => Math.floor(random() * limit)
-  for (let length = 0; length < input.length; length += Math.max(1, Math.floor(input.length / 100))) yield input.slice(0, length)
+  for (let length = 0; length < input.length; length += Math.max(1, Math.floor(input.length / 40))) yield input.slice(0, length)
   for (let index = 0; index < count; index++) {
     const copy = input.slice()
     const at = below(input.length)

@@ -7,7 +7,7 @@ const folder = join(import.meta.dirname, 'golden')
 export const EXPRESSIONS = join(folder, 'expressions')
 
 export function goldenBytes(name: string): Uint8Array {
-  return readFileSync(join(folder, name))
+  return new Uint8Array(readFileSync(join(folder, name)))
 }
 
 /** Absolute `.drv` path → its text. */
