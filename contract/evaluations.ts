@@ -74,7 +74,7 @@ export type Need =
 
 export type NeedAnswer =
   /** Readable at `localPath` from now on. */
-  | { readonly key: string; readonly ok: true; readonly storePath: string; readonly localPath: string; readonly fetched?: UnlockedFetchResult }
+  | { readonly key: string; readonly ok: true; readonly storePath: string; readonly localPath: string; readonly fetched?: UnlockedFetchResult; /** store paths that it refers to, absolute: `readFile` gives its text that context */ readonly references?: readonly string[] }
   /** The message becomes an evaluation error at the place that needs it. */
   | { readonly key: string; readonly ok: false; readonly message: string }
 

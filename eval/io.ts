@@ -62,6 +62,8 @@ export interface EvalIO {
   realise(drvPath: string, outputs: readonly string[]): ReadonlyMap<string, string>
   /** Makes sure that a store path is valid (`builtins.storePath`, `fetchClosure`), or throws `Suspended`. */
   ensurePath(storePath: string): void
+  /** What a valid store path refers to, where the implementation knows; `readFile` needs it for string contexts. */
+  references?(storePath: string): readonly string[] | undefined
   /** Tells of a fetch with a known hash, whose path is known before anybody needs it. Never suspends. */
   mentionFetch(storePath: string, request: FetchRequest): void
   /** A fetch whose result no hash tells beforehand: suspends until it was done once. */

@@ -1,0 +1,138 @@
+/** Ring: eval. Attribute sets. */
+import { callSite, delayedCall2 } from '../runtime/call.ts'
+import { forceAttributes, forceFunction, forceList, forcePlainString, requireAttribute } from '../runtime/expect.ts'
+import { NO_SITE } from '../runtime/site.ts'
+import { speculate } from '../runtime/speculate.ts'
+import { force } from '../runtime/thunk.ts'
+import type { Location } from '../values/location.ts'
+import { attributesOf, attributesWithLocations } from '../values/make.ts'
+import { Attributes, EMPTY_ATTRIBUTES, type Slot, type Value } from '../values/value.ts'
+import { builtin, type BuiltinFamily } from './definition.ts'
+
+function attrNames(set: Slot): Value {
+  return [...forceAttributes(set, 'while evaluating the argument passed to builtins.attrNames', callSite()).layout.names]
+}
+
+function attrValues(set: Slot): Value {
+  return forceAttributes(set, 'while evaluating the argument passed to builtins.attrValues', callSite()).values.slice()
+}
+
+function getAttr(name: Slot, set: Slot): Value {
+  const site = callSite()
+  const text = forcePlainString(name, 'while evaluating the first argument passed to builtins.getAttr', site)
+  const attributes = forceAttributes(set, 'while evaluating the second argument passed to builtins.getAttr', site)
+  return force(requireAttribute(attributes, text, 'in the attribute set under consideration'))
+}
+
+function hasAttr(name: Slot, set: Slot): Value {
+  const site = callSite()
+  const text = forcePlainString(name, 'while evaluating the first argument passed to builtins.hasAttr', site)
+  return forceAttributes(set, 'while evaluating the second argument passed to builtins.hasAttr', site).has(text)
+}
+
+function removeAttrs(set: Slot, names: Slot): Value {
+  const site = callSite()
+  const attributes = forceAttributes(set, 'while evaluating the first argument passed to builtins.removeAttrs', site)
+  const list = forceList(names, 'while evaluating the second argument passed to builtins.removeAttrs', site)
+  const texts: string[] = []
+  for (let i = 0; i < list.length; i++) texts.push(forcePlainString(list[i]!, 'while evaluating the values of the second argument passed to builtins.removeAttrs', site))
+  const plan = attributes.layout.without(texts)
+  if (plan.layout === attributes.layout) return attributes
+  if (plan.kept.length === 0) return EMPTY_ATTRIBUTES
+  const values = new Array<Slot>(plan.kept.length)
+  for (let i = 0; i < values.length; i++) values[i] = attributes.values[plan.kept[i]!]!
+  return new Attributes(plan.layout, values)
+}
+
+function listToAttrs(list: Slot): Value {
+  const site = callSite()
+  const elements = forceList(list, 'while evaluating the argument passed to builtins.listToAttrs', site)
+  const found = new Map<string, Slot>()
+  const locations: (Location | undefined)[] = []
+  speculate(elements.length, (i) => {
+    const pair = forceAttributes(elements[i]!, 'while evaluating an element of the list passed to builtins.listToAttrs', site)
+    const name = forcePlainString(requireAttribute(pair, 'name', 'in a {name=...; value=...;} pair'), 'while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs', pair.locationOf('name') ?? NO_SITE)
+    if (found.has(name)) return
+    found.set(name, requireAttribute(pair, 'value', 'in a {name=...; value=...;} pair'))
+    locations.push(pair.locationOf('value'))
+  })
+  return attributesWithLocations([...found.keys()], [...found.values()], locations)
+}
+
+function intersectAttrs(first: Slot, second: Slot): Value {
+  const site = callSite()
+  const left = forceAttributes(first, 'while evaluating the first argument passed to builtins.intersectAttrs', site)
+  const right = forceAttributes(second, 'while evaluating the second argument passed to builtins.intersectAttrs', site)
+  const kept: number[] = []
+  const values: Slot[] = []
+  if (left.size < right.size) {
+    for (const name of left.layout.names) {
+      const index = right.layout.find(name)
+      if (index >= 0) kept.push(index)
+    }
+  } else {
+    const { names } = right.layout
+    for (let i = 0; i < names.length; i++) if (left.layout.find(names[i]!) >= 0) kept.push(i)
+  }
+  if (kept.length === 0) return EMPTY_ATTRIBUTES
+  if (kept.length === right.size) return right
+  for (const index of kept) values.push(right.values[index]!)
+  return new Attributes(right.layout.pick(kept), values)
+}
+
+function catAttrs(name: Slot, list: Slot): Value {
+  const site = callSite()
+  const text = forcePlainString(name, 'while evaluating the first argument passed to builtins.catAttrs', site)
+  const elements = forceList(list, 'while evaluating the second argument passed to builtins.catAttrs', site)
+  const result: Slot[] = []
+  speculate(elements.length, (i) => {
+    const found = forceAttributes(elements[i]!, 'while evaluating an element in the list passed as second argument to builtins.catAttrs', site).get(text)
+    if (found !== undefined) result.push(found)
+  })
+  return result
+}
+
+function mapAttrs(fn: Slot, set: Slot): Value {
+  const attributes = forceAttributes(set, 'while evaluating the second argument passed to builtins.mapAttrs', callSite())
+  const { layout } = attributes
+  const values = new Array<Slot>(layout.names.length)
+  for (let i = 0; i < values.length; i++) values[i] = delayedCall2(fn, layout.names[i]!, attributes.values[i]!)
+  // The places of the original attributes are not those of the results.
+  return new Attributes(layout.unlocated(), values)
+}
+
+function zipAttrsWith(fn: Slot, list: Slot): Value {
+  const site = callSite()
+  const callee = forceFunction(fn, 'while evaluating the first argument passed to builtins.zipAttrsWith', site)
+  const elements = forceList(list, 'while evaluating the second argument passed to builtins.zipAttrsWith', site)
+  const gathered = new Map<string, Slot[]>()
+  speculate(elements.length, (i) => {
+    const attributes = forceAttributes(elements[i]!, 'while evaluating a value of the list passed as second argument to builtins.zipAttrsWith', NO_SITE)
+    const { names } = attributes.layout
+    for (let j = 0; j < names.length; j++) {
+      const values = gathered.get(names[j]!)
+      if (values === undefined) gathered.set(names[j]!, [attributes.values[j]!])
+      else values.push(attributes.values[j]!)
+    }
+  })
+  return attributesOf([...gathered].map(([name, values]) => [name, delayedCall2(callee, name, values)] as const))
+}
+
+export const attributes: BuiltinFamily = (evaluator) => [
+  builtin('__attrNames', 1, attrNames),
+  builtin('__attrValues', 1, attrValues),
+  builtin('__getAttr', 2, getAttr),
+  builtin('__hasAttr', 2, hasAttr),
+  builtin('removeAttrs', 2, removeAttrs),
+  builtin('__listToAttrs', 1, listToAttrs),
+  builtin('__intersectAttrs', 2, intersectAttrs),
+  builtin('__catAttrs', 2, catAttrs),
+  builtin('__mapAttrs', 2, mapAttrs),
+  builtin('__zipAttrsWith', 2, zipAttrsWith),
+  builtin('__unsafeGetAttrPos', 2, (name, set) => {
+    const site = callSite()
+    const text = forcePlainString(name, 'while evaluating the first argument passed to builtins.unsafeGetAttrPos', site)
+    return evaluator.positionValue(forceAttributes(set, 'while evaluating the second argument passed to builtins.unsafeGetAttrPos', site).locationOf(text))
+  }),
+]
+

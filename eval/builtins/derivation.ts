@@ -1,0 +1,263 @@
+/**
+ * Ring: eval. `derivationStrict` and `placeholder`. Upstream counterpart: derivationStrictInternal in src/libexpr/primops.cc.
+ */
+import { fillOutputPaths, derivationHash } from '../../nix/derivation-hash.ts'
+import { derivationPath, derivationReferences, fixedOutput, parseDerivation, printDerivation, type Derivation, type DerivationOutput } from '../../nix/derivation.ts'
+import { FormatError } from '../../nix/errors.ts'
+import type { ContentAddressMethod } from '../../nix/content-address.ts'
+import { isHashAlgorithm, type HashAlgorithm } from '../../nix/hash.ts'
+import { hashPlaceholder, upstreamPlaceholder } from '../../nix/placeholder.ts'
+import { derivationName, parseStorePath, storePathNameProblem } from '../../nix/store-path.ts'
+import type { Evaluator } from '../evaluator.ts'
+import { guarded } from '../files.ts'
+import { showLocation } from '../printing/locations.ts'
+import { valueToJson } from '../printing/to-json.ts'
+import { callSite } from '../runtime/call.ts'
+import { coerceToString } from '../runtime/coerce.ts'
+import { EvaluationError } from '../runtime/errors.ts'
+import { forceAttributes, forceBoolean, forceList, forcePlainString, forceString, requireAttribute } from '../runtime/expect.ts'
+import { machine } from '../runtime/machine.ts'
+import { NO_SITE } from '../runtime/site.ts'
+import { speculate } from '../runtime/speculate.ts'
+import { force } from '../runtime/thunk.ts'
+import { printJsonString } from '../text/json.ts'
+import { ContextBuilder, singleContext } from '../values/context.ts'
+import { attributesOf } from '../values/make.ts'
+import { ContextString, type Attributes, type Slot, type Value } from '../values/value.ts'
+import { builtin, type BuiltinFamily } from './definition.ts'
+import { hashOfSetting } from './hashes.ts'
+
+/** What the attributes said, before it becomes a derivation. */
+interface Draft {
+  readonly name: string
+  readonly context: ContextBuilder
+  readonly env: Map<string, string>
+  readonly args: string[]
+  readonly json: string[] | undefined
+  builder: string
+  system: string
+  outputs: string[]
+  contentAddressed: boolean
+  impure: boolean
+  outputHash: string | undefined
+  outputHashAlgorithm: HashAlgorithm | undefined
+  method: ContentAddressMethod | undefined
+}
+
+function derivationStrict(evaluator: Evaluator, slot: Slot): Value {
+  const site = callSite()
+  const attributes = forceAttributes(slot, 'while evaluating the argument passed to builtins.derivationStrict', site)
+  const nameSlot = requireAttribute(attributes, 'name', 'in the attrset passed as argument to builtins.derivationStrict')
+  const { depth } = machine
+  const nameLocation = attributes.locationOf('name')
+  const name = traced(() => forcePlainString(nameSlot, 'while evaluating the `name` attribute passed to builtins.derivationStrict', site), () => 'while evaluating the derivation attribute \'name\'', nameLocation, depth)
+  return traced(() => instantiate(evaluator, name, attributes), () => `while evaluating derivation '${name}'\n  whose name attribute is located at ${showLocation(nameLocation)}`, undefined, depth)
+}
+
+function traced<T>(work: () => T, text: () => string, location: Parameters<EvaluationError['addTrace']>[1], depth: number): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof EvaluationError) error.addTrace(text(), location, depth)
+    throw error
+  }
+}
+
+function instantiate(evaluator: Evaluator, name: string, attributes: Attributes): Value {
+  const problem = storePathNameProblem(name)
+  if (problem !== undefined) throw new EvaluationError('eval', `invalid derivation name: ${problem}. Please pass a different 'name'.`)
+  const structured = attributes.get('__structuredAttrs')
+  const ignoreNullsSlot = attributes.get('__ignoreNulls')
+  const isStructured = structured !== undefined && forceBoolean(structured, 'while evaluating the `__structuredAttrs` attribute passed to builtins.derivationStrict', NO_SITE)
+  const ignoreNulls = ignoreNullsSlot !== undefined && forceBoolean(ignoreNullsSlot, 'while evaluating the `__ignoreNulls` attribute passed to builtins.derivationStrict', NO_SITE)
+  const draft: Draft = {
+    name, context: new ContextBuilder(), env: new Map(), args: [], json: isStructured ? [] : undefined, builder: '', system: '', outputs: ['out'],
+    contentAddressed: false, impure: false, outputHash: undefined, outputHashAlgorithm: undefined, method: undefined,
+  }
+  const { names, locations } = attributes.layout
+  const { depth } = machine
+  speculate(names.length, (i) => {
+    const key = names[i]!
+    if (key === '__ignoreNulls') return
+    traced(() => processAttribute(evaluator, draft, key, attributes.values[i]!, ignoreNulls), () => `while evaluating attribute '${key}' of derivation '${name}'`, locations?.[i], depth)
+  })
+  if (draft.json !== undefined) draft.env.set('__json', `{${draft.json.join(',')}}`)
+  return finish(evaluator, draft)
+}
+
+function processAttribute(evaluator: Evaluator, draft: Draft, key: string, slot: Slot, ignoreNulls: boolean): void {
+  if (ignoreNulls && force(slot) === null) return
+  if (key === '__contentAddressed' && forceBoolean(slot, '', NO_SITE)) {
+    draft.contentAddressed = true
+  } else if (key === '__impure' && forceBoolean(slot, '', NO_SITE)) {
+    draft.impure = true
+  } else if (key === 'args') {
+    const list = forceList(slot, '', NO_SITE)
+    speculate(list.length, (i) => {
+      draft.args.push(coerceToString(evaluator, list[i]!, draft.context, { more: true, copy: true, doing: 'while evaluating an element of the argument list' }, NO_SITE))
+    })
+  } else if (draft.json !== undefined) {
+    if (key !== '__structuredAttrs') processStructured(evaluator, draft, key, slot)
+  } else {
+    const text = coerceToString(evaluator, slot, draft.context, { more: true, copy: true, doing: '' }, NO_SITE)
+    draft.env.set(key, text)
+    applySetting(draft, key, text, () => text.split(/[ \t\n\r]+/).filter((part) => part !== ''))
+  }
+}
+
+function processStructured(evaluator: Evaluator, draft: Draft, key: string, slot: Slot): void {
+  draft.json!.push(`${printJsonString(key)}:${valueToJson(evaluator, slot, draft.context, true, NO_SITE)}`)
+  switch (key) {
+    case 'builder':
+      draft.builder = forceString(slot, '', NO_SITE, draft.context)
+      break
+    case 'system':
+    case 'outputHash':
+    case 'outputHashAlgo':
+    case 'outputHashMode':
+      applySetting(draft, key, forcePlainString(slot, '', NO_SITE), () => [])
+      break
+    case 'outputs':
+      applySetting(draft, key, '', () => forceList(slot, '', NO_SITE).map((element) => forcePlainString(element, '', NO_SITE)))
+      break
+    default:
+      if (WITHOUT_EFFECT.has(key)) {
+        evaluator.trace('warn', `In a derivation named '${draft.name}', 'structuredAttrs' disables the effect of the derivation attribute '${key}'; use 'outputChecks.<output>.${key}' instead`)
+      }
+  }
+}
+
+const WITHOUT_EFFECT: ReadonlySet<string> = new Set(['allowedReferences', 'allowedRequisites', 'disallowedReferences', 'disallowedRequisites', 'maxSize', 'maxClosureSize'])
+
+function applySetting(draft: Draft, key: string, text: string, names: () => readonly string[]): void {
+  switch (key) {
+    case 'builder': draft.builder = text
+      break
+    case 'system': draft.system = text
+      break
+    case 'outputHash': draft.outputHash = text
+      break
+    case 'outputHashAlgo': draft.outputHashAlgorithm = isHashAlgorithm(text) ? text : undefined
+      break
+    case 'outputHashMode': draft.method = hashMode(text)
+      break
+    case 'outputs': draft.outputs = checkOutputs(names())
+      break
+    default: break
+  }
+}
+
+function hashMode(text: string): ContentAddressMethod {
+  if (text === 'recursive' || text === 'nar') return 'nar'
+  if (text === 'flat' || text === 'text' || text === 'git') return text
+  throw new EvaluationError('eval', `invalid value '${text}' for 'outputHashMode' attribute`)
+}
+
+function checkOutputs(names: readonly string[]): string[] {
+  const outputs = new Set<string>()
+  for (const name of names) {
+    if (outputs.has(name)) throw new EvaluationError('eval', `duplicate derivation output '${name}'`)
+    if (name === 'drvPath') throw new EvaluationError('eval', 'invalid derivation output name \'drvPath\'')
+    outputs.add(name)
+  }
+  if (outputs.size === 0) throw new EvaluationError('eval', 'derivation cannot have an empty set of outputs')
+  return [...outputs].sort()
+}
+
+function finish(evaluator: Evaluator, draft: Draft): Value {
+  const { name, outputs } = draft
+  const { inputDerivations, inputSources } = inputsOf(evaluator, draft.context)
+  if (draft.builder === '') throw new EvaluationError('eval', 'required attribute \'builder\' missing')
+  if (draft.system === '') throw new EvaluationError('eval', 'required attribute \'system\' missing')
+  const onlyOut = outputs.length === 1 && outputs[0] === 'out'
+  if (name.endsWith('.drv') && !(draft.method === 'text' && onlyOut)) {
+    throw new EvaluationError('eval', 'derivation names are allowed to end in \'.drv\' only if they produce a single derivation file')
+  }
+  const made = new Map<string, DerivationOutput>()
+  const { env } = draft
+  if (draft.outputHash !== undefined) {
+    if (!onlyOut) throw new EvaluationError('eval', 'multiple outputs are not supported in fixed-output derivations')
+    const hash = hashOfSetting(evaluator, draft.outputHash, draft.outputHashAlgorithm)
+    const output = fixedOutput(name, 'out', draft.method ?? 'flat', hash)
+    env.set('out', output.path)
+    made.set('out', output)
+  } else if (draft.contentAddressed || draft.impure) {
+    if (draft.contentAddressed && draft.impure) throw new EvaluationError('eval', 'derivation cannot be both content-addressed and impure')
+    const kind = draft.impure ? 'impure' : 'floating'
+    for (const output of outputs) {
+      env.set(output, hashPlaceholder(output))
+      made.set(output, { kind, method: draft.method ?? 'nar', algorithm: draft.outputHashAlgorithm ?? 'sha256' })
+    }
+  } else {
+    for (const output of outputs) {
+      env.set(output, '')
+      made.set(output, { kind: 'deferred' })
+    }
+  }
+  const draftDerivation: Derivation = { name, outputs: made, inputDerivations, inputSources, system: draft.system, builder: draft.builder, args: draft.args, env }
+  const derivation = inNixTerms(() => (draft.outputHash === undefined && !draft.contentAddressed && !draft.impure ? fillOutputPaths(draftDerivation, evaluator.derivationHashOf) : draftDerivation))
+  return write(evaluator, derivation)
+}
+
+function write(evaluator: Evaluator, derivation: Derivation): Value {
+  const aterm = printDerivation(derivation)
+  const drvPath = derivationPath(derivation, aterm).toString()
+  if (!evaluator.derivationHashes.has(drvPath)) {
+    evaluator.derivationHashes.set(drvPath, derivationHash(derivation, evaluator.derivationHashOf))
+    evaluator.io.addDerivation(drvPath, aterm, derivationReferences(derivation))
+  }
+  const entries: [string, Slot][] = [['drvPath', new ContextString(drvPath, singleContext('deep', drvPath))]]
+  for (const [output, kind] of derivation.outputs) {
+    entries.push([output, new ContextString('path' in kind ? kind.path : upstreamPlaceholder(drvPath, output), singleContext('built', drvPath, output))])
+  }
+  return attributesOf(entries)
+}
+
+function inNixTerms<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof FormatError) throw new EvaluationError('eval', error.message, { cause: error })
+    throw error
+  }
+}
+
+/** What the strings of a derivation refer to becomes its inputs. */
+function inputsOf(evaluator: Evaluator, context: ContextBuilder): { readonly inputDerivations: Map<string, string[]>; readonly inputSources: string[] } {
+  const inputDerivations = new Map<string, string[]>()
+  const sources = new Set<string>()
+  const addOutput = (drvPath: string, output: string) => {
+    const known = inputDerivations.get(drvPath)
+    if (known === undefined) inputDerivations.set(drvPath, [output])
+    else if (!known.includes(output)) known.push(output)
+  }
+  const seen = new Set<string>()
+  const addClosure = (drvPath: string) => {
+    const pending = [drvPath]
+    for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+      if (seen.has(path)) continue
+      seen.add(path)
+      sources.add(path)
+      if (!path.endsWith('.drv')) {
+        pending.push(...evaluator.referencesOf(path))
+        continue
+      }
+      const at = path
+      const derivation = parseDerivation(guarded(at, () => evaluator.io.readDerivation(at)), derivationName(parseStorePath(at)))
+      for (const output of derivation.outputs.keys()) addOutput(path, output)
+      pending.push(...derivation.inputDerivations.keys(), ...derivation.inputSources)
+    }
+  }
+  for (const element of context.build()?.elements ?? []) {
+    if (element.kind === 'built') addOutput(element.path, element.output)
+    else if (element.kind === 'opaque') sources.add(element.path)
+    else addClosure(element.path)
+  }
+  for (const outputs of inputDerivations.values()) outputs.sort()
+  return { inputDerivations, inputSources: [...sources].sort() }
+}
+
+export const derivations: BuiltinFamily = (evaluator) => [
+  builtin('derivationStrict', 1, (a) => derivationStrict(evaluator, a)),
+  builtin('placeholder', 1, (a) => hashPlaceholder(forcePlainString(a, 'while evaluating the first argument passed to builtins.placeholder', callSite()))),
+]

@@ -1,0 +1,56 @@
+/** Ring: eval. `import` and `scopedImport`, and paths that must be there before they are read. */
+import { derivationName, isStorePath, parseStorePath } from '../../nix/store-path.ts'
+import { parseDerivation } from '../../nix/derivation.ts'
+import { upstreamPlaceholder } from '../../nix/placeholder.ts'
+import { rewriteString } from '../../nix/rewriting.ts'
+import type { Evaluator } from '../evaluator.ts'
+import { guarded } from '../files.ts'
+import { call1, callSite } from '../runtime/call.ts'
+import { coerceToPath } from '../runtime/coerce.ts'
+import { forceAttributes } from '../runtime/expect.ts'
+import { NO_SITE } from '../runtime/site.ts'
+import { ContextBuilder, singleContext } from '../values/context.ts'
+import { attributesOf } from '../values/make.ts'
+import { ContextString, type Slot, type Value } from '../values/value.ts'
+import { builtin, type BuiltinFamily } from './definition.ts'
+import { FETCHURL, IMPORTED_DERIVATION } from './derivation-source.ts'
+
+/** Path of the one file that comes with the evaluator: `<nix/fetchurl.nix>`. */
+export const BUILTIN_FETCHURL = '/__corepkgs__/fetchurl.nix'
+
+/** The path a value stands for, with everything it refers to made readable; may suspend. Symlinks are not followed. */
+export function realisePath(evaluator: Evaluator, slot: Slot): string {
+  const context = new ContextBuilder()
+  const path = coerceToPath(evaluator, slot, context, 'while realising the context of a path', NO_SITE)
+  const built = context.build()
+  if (built === undefined) return path
+  const rewrites = evaluator.realiseContext(built)
+  return rewrites.size === 0 ? path : rewriteString(path, rewrites)
+}
+
+function importPath(evaluator: Evaluator, slot: Slot, scope: Slot | undefined): Value {
+  const path = realisePath(evaluator, slot)
+  if (path === BUILTIN_FETCHURL) return evaluator.evaluateText(FETCHURL, '/')
+  if (path.endsWith('.drv') && isStorePath(path)) return importDerivation(evaluator, path)
+  if (scope === undefined) return evaluator.evaluateFile(path)
+  return evaluator.evaluateFileWith(path, forceAttributes(scope, 'while evaluating the first argument passed to builtins.scopedImport', callSite()))
+}
+
+/** Importing a `.drv` gives the derivation. */
+function importDerivation(evaluator: Evaluator, drvPath: string): Value {
+  const derivation = parseDerivation(guarded(drvPath, () => evaluator.io.readDerivation(drvPath)), derivationName(parseStorePath(drvPath)))
+  const entries: [string, Slot][] = [
+    ['drvPath', new ContextString(drvPath, singleContext('deep', drvPath))],
+    ['name', derivation.env.get('name') ?? ''],
+    ['outputs', [...derivation.outputs.keys()]],
+  ]
+  for (const [name, output] of derivation.outputs) {
+    entries.push([name, new ContextString('path' in output ? output.path : upstreamPlaceholder(drvPath, name), singleContext('built', drvPath, name))])
+  }
+  return call1(evaluator.evaluateText(IMPORTED_DERIVATION, '/'), attributesOf(entries), NO_SITE)
+}
+
+export const importing: BuiltinFamily = (evaluator) => [
+  builtin('import', 1, (path) => importPath(evaluator, path, undefined)),
+  builtin('scopedImport', 2, (scope, path) => importPath(evaluator, path, scope)),
+]

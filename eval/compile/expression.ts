@@ -1,0 +1,224 @@
+/**
+ * Ring: eval. Compiling syntax to closures. Upstream counterpart: bindVars and the eval methods of src/libexpr/{nixexpr,eval}.cc. Every
+ * expression has two forms: strict code gives a value, delayed code a slot (a thunk, unless the value costs nothing).
+ * What a thunk or a function contains is compiled when it first runs.
+ */
+import type { Expression } from '../syntax/ast.ts'
+import { EvaluationError } from '../runtime/errors.ts'
+import { siteOf } from '../runtime/site.ts'
+import { force, Thunk, type Code } from '../runtime/thunk.ts'
+import { Attributes, EMPTY_ATTRIBUTES, EMPTY_LIST, Float, intValue, PathValue, type Frame, type Slot, type Value } from '../values/value.ts'
+import { expectAttributes, expectBoolean } from '../runtime/expect.ts'
+import type { Location } from '../values/location.ts'
+import { printExpression } from '../syntax/print.ts'
+import { compileAttributes, compileLet } from './bindings.ts'
+import { compileCall, compileLambda } from './functions.ts'
+import { compileBinary, compileInterpolation } from './operators.ts'
+import { delayedContext, openFrame, reader, resolve, Scope, type Compiler, type Context, type Delayed, type Strict } from './scope.ts'
+import { compileHasAttribute, compileSelect } from './select.ts'
+import { assertEqual } from '../runtime/equality.ts'
+
+/** Code of thunks that is compiled when one is first forced. */
+class DelayedCode implements Code {
+  run: (frame: Frame) => Value
+  private readonly expression: Expression
+  private readonly context: Context
+
+  constructor(expression: Expression, context: Context) {
+    this.expression = expression
+    this.context = context
+    this.run = (frame) => {
+      const run = compileStrict(expression, delayedContext(context))
+      this.run = run
+      return run(frame)
+    }
+  }
+
+  get location(): Location {
+    return siteOf(this.context.source, this.expression.position)
+  }
+}
+
+export function compileStrict(expression: Expression, context: Context): Strict {
+  switch (expression.kind) {
+    case 'int': return constant(intValue(expression.value))
+    case 'float': return constant(new Float(expression.value))
+    case 'string': return constant(expression.value)
+    case 'path': return constant(new PathValue(expression.value))
+    case 'interpolation':
+    case 'path-interpolation': return compileInterpolation(expression, context)
+    case 'search-path': return compileStrict(searchPathCall(expression), context)
+    case 'variable': return compileVariable(expression, context)
+    case 'select': return compileSelect(expression, context)
+    case 'has-attribute': return compileHasAttribute(expression, context)
+    case 'attributes': return compileAttributes(expression, context)
+    case 'list': return compileList(expression, context)
+    case 'lambda': return compileLambda(expression, context)
+    case 'call': return compileCall(expression, context)
+    case 'let': return compileLet(expression, context)
+    case 'with': return compileWith(expression, context)
+    case 'if': return compileIf(expression, context)
+    case 'assert': return compileAssert(expression, context)
+    case 'not': {
+      const operand = compileStrict(expression.operand, context)
+      const site = siteOf(context.source, expression.position)
+      return (frame) => !expectBoolean(operand(frame), 'in the argument of the not operator', site)
+    }
+    case 'binary': return compileBinary(expression, context)
+    case 'current-position': {
+      const location = siteOf(context.source, expression.position)
+      return () => context.host.positionValue(location)
+    }
+  }
+}
+
+export function compileDelayed(expression: Expression, context: Context): Delayed {
+  switch (expression.kind) {
+    case 'int':
+    case 'float':
+    case 'string':
+    case 'path':
+    // A function is made as cheaply as a thunk.
+    case 'lambda': return compileStrict(expression, context)
+    case 'list': if (expression.elements.length === 0) return () => EMPTY_LIST
+      break
+    case 'attributes': if (expression.bindings.static.length === 0 && expression.bindings.dynamic.length === 0) return () => EMPTY_ATTRIBUTES
+      break
+    case 'variable': {
+      const resolution = resolve(expression.name, context)
+      if (resolution.kind === 'global') {
+        const { value } = resolution
+        return () => value
+      }
+      if (resolution.kind === 'local') {
+        const read = reader(resolution.place)
+        const code = new DelayedCode(expression, context)
+        return (frame) => {
+          const slot = read(frame) as Slot | undefined
+          // A variable of the same `let` may not be there yet.
+          if (slot === undefined) return new Thunk(code, frame)
+          return slot instanceof Thunk && slot.code === null ? (slot.payload as Value) : slot
+        }
+      }
+      break
+    }
+    default: break
+  }
+  const code = new DelayedCode(expression, context)
+  return (frame) => new Thunk(code, frame)
+}
+
+export const COMPILER: Compiler = { strict: compileStrict, delayed: compileDelayed }
+
+function constant(value: Value): Strict {
+  return () => value
+}
+
+function searchPathCall(expression: Expression & { readonly kind: 'search-path' }): Expression {
+  const { position } = expression
+  return {
+    kind: 'call', position, callee: { kind: 'variable', position, name: '__findFile' },
+    arguments: [{ kind: 'variable', position, name: '__nixPath' }, { kind: 'string', position, value: expression.value }],
+  }
+}
+
+function compileVariable(expression: Expression & { readonly kind: 'variable' }, context: Context): Strict {
+  const { name } = expression
+  const site = siteOf(context.source, expression.position)
+  const resolution = resolve(name, context)
+  switch (resolution.kind) {
+    case 'global': {
+      const { value } = resolution
+      return value instanceof Thunk ? () => force(value) : constant(value)
+    }
+    case 'local': {
+      const { hops, slot } = resolution.place
+      if (hops === 0) return (frame) => force(frame[slot] as Slot)
+      if (hops === 1) return (frame) => force((frame[0] as Frame)[slot] as Slot)
+      const read = reader(resolution.place)
+      return (frame) => force(read(frame) as Slot)
+    }
+    case 'with': {
+      const readers = resolution.places.map(reader)
+      return (frame) => {
+        for (const read of readers) {
+          const attributes = expectAttributes(force(read(frame) as Slot), 'while evaluating the first subexpression of a with expression', site)
+          const found = attributes.get(name)
+          if (found !== undefined) return force(found)
+        }
+        throw new EvaluationError('undefined-variable', `undefined variable '${name}'`, { location: site })
+      }
+    }
+    case 'undefined':
+      return () => {
+        throw new EvaluationError('undefined-variable', `undefined variable '${name}'`, { location: site })
+      }
+  }
+}
+
+function compileList(expression: Expression & { readonly kind: 'list' }, context: Context): Strict {
+  const elements = expression.elements.map((element) => compileDelayed(element, context))
+  const { length } = elements
+  if (length === 0) return constant(EMPTY_LIST)
+  if (length === 1) {
+    const [first] = elements as [Delayed]
+    return (frame) => [first(frame)]
+  }
+  if (length === 2) {
+    const [first, second] = elements as [Delayed, Delayed]
+    return (frame) => [first(frame), second(frame)]
+  }
+  return (frame) => {
+    const list = new Array<Slot>(length)
+    for (let i = 0; i < length; i++) list[i] = elements[i]!(frame)
+    return list
+  }
+}
+
+function compileWith(expression: Expression & { readonly kind: 'with' }, context: Context): Strict {
+  const { context: inner, wrap } = openFrame(context)
+  const slot = inner.frame.allocate()
+  const attributes = compileDelayed(expression.scope, inner)
+  const scope = new Scope(context.scope, inner.frame, undefined, slot)
+  const body = compileStrict(expression.body, { ...inner, scope })
+  return wrap((frame) => {
+    frame[slot] = attributes(frame)
+    return body(frame)
+  })
+}
+
+function compileIf(expression: Expression & { readonly kind: 'if' }, context: Context): Strict {
+  const condition = compileStrict(expression.condition, context)
+  const yes = compileStrict(expression.then, context)
+  const no = compileStrict(expression.else, context)
+  const site = siteOf(context.source, expression.position)
+  return (frame) => {
+    const value = condition(frame)
+    return value === true ? yes(frame) : value === false ? no(frame) : (expectBoolean(value, 'while evaluating a branch condition', site), no(frame))
+  }
+}
+
+function compileAssert(expression: Expression & { readonly kind: 'assert' }, context: Context): Strict {
+  const condition = compileStrict(expression.condition, context)
+  const body = compileStrict(expression.body, context)
+  const site = siteOf(context.source, expression.position)
+  const fail = (frame: Frame): never => {
+    const text = printExpression(expression.condition)
+    if (expression.condition.kind === 'binary' && expression.condition.operator === '==') {
+      const left = compileStrict(expression.condition.left, delayedContext(context))
+      const right = compileStrict(expression.condition.right, delayedContext(context))
+      assertEqual(left(frame), right(frame), siteOf(context.source, expression.condition.position), `while evaluating the condition of the assertion '${text}'`, site)
+    }
+    throw new EvaluationError('assertion', `assertion '${text}' failed`, { location: site })
+  }
+  return (frame) => {
+    const value = condition(frame)
+    if (value !== true && !expectBoolean(value, 'in the condition of the assert statement', site)) fail(frame)
+    return body(frame)
+  }
+}
+
+/** Whether a value is a set; for callers that read attributes at once. */
+export function isAttributes(value: Value): value is Attributes {
+  return value instanceof Attributes
+}

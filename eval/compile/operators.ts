@@ -1,0 +1,190 @@
+/** Ring: eval. Operators and interpolation. Chains of `+`, `++` and `//` run as loops: generated files have thousands of links. */
+import type { Expression } from '../syntax/ast.ts'
+import { coerceToString, type Coercion } from '../runtime/coerce.ts'
+import { equal } from '../runtime/equality.ts'
+import { expectAttributes, expectBoolean } from '../runtime/expect.ts'
+import { addValues, concatLists } from '../runtime/operations.ts'
+import { siteOf, type Site } from '../runtime/site.ts'
+import { speculate, probe } from '../runtime/speculate.ts'
+import { Suspended } from '../io.ts'
+import { machine, restoreMachine } from '../runtime/machine.ts'
+import { mergeAttributes } from '../values/make.ts'
+import { ContextBuilder } from '../values/context.ts'
+import { stringValue, type Attributes, type Frame, type Value } from '../values/value.ts'
+import type { Context, Strict } from './scope.ts'
+
+type Binary = Expression & { readonly kind: 'binary' }
+
+export function compileBinary(expression: Binary, context: Context): Strict {
+  const site = siteOf(context.source, expression.position)
+  const { operator } = expression
+  switch (operator) {
+    case '+': return compileAddition(expression, context)
+    case '++': return compileConcatenation(expression, context)
+    case '//': return compileUpdate(expression, context)
+    default: break
+  }
+  const left = context.compiler.strict(expression.left, context)
+  const right = context.compiler.strict(expression.right, context)
+  switch (operator) {
+    case '&&': return (frame) => expectBoolean(left(frame), 'in the left operand of the AND (&&) operator', site) && expectBoolean(right(frame), 'in the right operand of the AND (&&) operator', site)
+    case '||': return (frame) => expectBoolean(left(frame), 'in the left operand of the OR (||) operator', site) || expectBoolean(right(frame), 'in the right operand of the OR (||) operator', site)
+    case '->': return (frame) => !expectBoolean(left(frame), 'in the left operand of the IMPL (->) operator', site) || expectBoolean(right(frame), 'in the right operand of the IMPL (->) operator', site)
+    case '==': return (frame) => {
+      const first = both(left, right, frame)
+      return equal(first, right(frame))
+    }
+    case '!=': return (frame) => {
+      const first = both(left, right, frame)
+      return !equal(first, right(frame))
+    }
+  }
+}
+
+/** The left operand; if it suspends, the right one is looked at too. */
+function both(left: Strict, right: Strict, frame: Frame): Value {
+  const { forcing, depth, speculating } = machine
+  try {
+    return left(frame)
+  } catch (error) {
+    if (error instanceof Suspended) {
+      restoreMachine({ forcing, depth, speculating })
+      probe(() => void right(frame))
+    }
+    throw error
+  }
+}
+
+interface Operand {
+  readonly run: Strict
+  readonly site: Site
+}
+
+function compileAddition(expression: Binary, context: Context): Strict {
+  // ((a + b) + c): operands from the left.
+  const links: Binary[] = []
+  let first: Expression = expression
+  while (first.kind === 'binary' && first.operator === '+') {
+    links.push(first)
+    first = first.left
+  }
+  links.reverse()
+  const innermost = links[0]!
+  const start: Operand = { run: context.compiler.strict(first, context), site: siteOf(context.source, innermost.leftPosition ?? first.position) }
+  const { host } = context
+  const rest = links.map((link) => ({
+    run: context.compiler.strict(link.right, context),
+    site: siteOf(context.source, link.position),
+    rightSite: siteOf(context.source, link.rightPosition ?? link.right.position),
+  }))
+  if (rest.length === 1) {
+    const [link] = rest as [(typeof rest)[0]]
+    return (frame) => {
+      const left = start.run(frame)
+      if (typeof left === 'number') {
+        const right = link.run(frame)
+        if (typeof right === 'number') {
+          const sum = left + right
+          if (Number.isSafeInteger(sum)) return sum
+        }
+        return addValues(host, left, () => right, start.site, link.rightSite, link.site)
+      }
+      return addValues(host, left, () => link.run(frame), start.site, link.rightSite, link.site)
+    }
+  }
+  return (frame) => {
+    let value = start.run(frame)
+    for (const link of rest) value = addValues(host, value, () => link.run(frame), start.site, link.rightSite, link.site)
+    return value
+  }
+}
+
+function compileConcatenation(expression: Binary, context: Context): Strict {
+  const operands: Strict[] = []
+  const sites: Site[] = []
+  let at: Expression = expression
+  while (at.kind === 'binary' && at.operator === '++') {
+    operands.push(context.compiler.strict(at.left, context))
+    sites.push(siteOf(context.source, at.position))
+    at = at.right
+  }
+  operands.push(context.compiler.strict(at, context))
+  const site = sites[0]!
+  return (frame) => {
+    const values: Value[] = []
+    speculate(operands.length, (i) => {
+      values[i] = operands[i]!(frame)
+    })
+    return concatLists(values, 'while evaluating one of the elements to concatenate', site)
+  }
+}
+
+function compileUpdate(expression: Binary, context: Context): Strict {
+  const operands: Strict[] = []
+  const sites: Site[] = []
+  let at: Expression = expression
+  while (at.kind === 'binary' && at.operator === '//') {
+    operands.push(context.compiler.strict(at.left, context))
+    sites.push(siteOf(context.source, at.position))
+    at = at.right
+  }
+  operands.push(context.compiler.strict(at, context))
+  if (operands.length === 2) {
+    const [left, right] = operands as [Strict, Strict]
+    const [site] = sites as [Site]
+    return (frame) => {
+      const first = expectAttributes(both(left, right, frame), 'in the left operand of the update (//) operator', site)
+      return mergeAttributes(first, expectAttributes(right(frame), 'in the right operand of the update (//) operator', site))
+    }
+  }
+  const last = operands.length - 1
+  return (frame) => {
+    const values: Attributes[] = []
+    speculate(operands.length, (i) => {
+      values[i] = i < last
+        ? expectAttributes(operands[i]!(frame), 'in the left operand of the update (//) operator', sites[i]!)
+        : expectAttributes(operands[i]!(frame), 'in the right operand of the update (//) operator', sites[i - 1]!)
+    })
+    // From the right: most chains end in small sets.
+    let result = values[last]!
+    for (let i = last - 1; i >= 0; i--) result = mergeAttributes(values[i]!, result)
+    return result
+  }
+}
+
+const STRING_PART: Coercion = { more: false, copy: true, doing: 'while evaluating a path segment' }
+
+export function compileInterpolation(expression: Expression & { readonly kind: 'interpolation' | 'path-interpolation' }, context: Context): Strict {
+  const { host } = context
+  if (expression.kind === 'path-interpolation') {
+    // A path and strings, added in turn.
+    const [head, ...tail] = expression.parts
+    const first = context.compiler.strict(head!, context)
+    const parts = tail.map((part, i) => ({ run: context.compiler.strict(part, context), site: siteOf(context.source, expression.partPositions[i + 1] ?? part.position) }))
+    const site = siteOf(context.source, expression.position)
+    return (frame) => {
+      const values = parts.map((part) => () => part.run(frame))
+      return addValues(host, first(frame), values, site, parts[0]?.site ?? site, site)
+    }
+  }
+  const parts = expression.parts.map((part, i) => ({
+    text: part.kind === 'string' ? part.value : undefined,
+    run: context.compiler.strict(part, context),
+    site: siteOf(context.source, expression.partPositions[i] ?? part.position),
+  }))
+  const { length } = parts
+  return (frame) => {
+    const builder = new ContextBuilder()
+    let text = ''
+    speculate(length, (i) => {
+      const part = parts[i]!
+      if (part.text !== undefined) {
+        text += part.text
+        return
+      }
+      const value = part.run(frame)
+      text += typeof value === 'string' ? value : coerceToString(host, value, builder, STRING_PART, part.site)
+    })
+    return stringValue(text, builder.build())
+  }
+}

@@ -1,0 +1,311 @@
+/**
+ * Ring: eval. One evaluator: its settings, its builtins, the files it has read and what it has made of them. Upstream
+ * counterpart: EvalState in src/libexpr/eval.cc.
+ */
+import type { EvaluationSettings } from '../contract/evaluations.ts'
+import { byteStringOfBytes } from '../nix/bytes.ts'
+import type { DerivationHash } from '../nix/derivation-hash.ts'
+import { derivationHash } from '../nix/derivation-hash.ts'
+import { parseDerivation } from '../nix/derivation.ts'
+import { upstreamPlaceholder } from '../nix/placeholder.ts'
+import { derivationName, parseStorePath } from '../nix/store-path.ts'
+import { COMPILER } from './compile/expression.ts'
+import { FrameShape, Scope, type Context } from './compile/scope.ts'
+import { Files, guarded } from './files.ts'
+import type { EvalIO } from './io.ts'
+import { resolveChannel } from './builtins/fetch.ts'
+import { makeGlobals } from './builtins/registry.ts'
+import { asEvaluationError, EvaluationError } from './runtime/errors.ts'
+import type { Host } from './runtime/host.ts'
+import { markMachine, restoreMachine } from './runtime/machine.ts'
+import { speculate } from './runtime/speculate.ts'
+import { Thunk } from './runtime/thunk.ts'
+import { ParseError } from './syntax/errors.ts'
+import type { ParsedFile, SourceFile } from './syntax/ast.ts'
+import { parse } from './syntax/parser.ts'
+import { canonicalPath } from './syntax/paths.ts'
+import { lineAndColumn } from './syntax/position.ts'
+import { findUndefinedVariable } from './syntax/scope.ts'
+import { Location } from './values/location.ts'
+import { singleContext, type StringContext } from './values/context.ts'
+import { Layout } from './values/layout.ts'
+import { Attributes, Lambda, type Frame, type Slot, type Value } from './values/value.ts'
+
+export interface EvaluatorOptions {
+  readonly io: EvalIO
+  readonly settings: EvaluationSettings
+  /** Whether `traceVerbose` traces. */
+  readonly traceVerbose?: boolean
+  /** Folder that relative entries of the search path start from; else the root. */
+  readonly workingFolder?: string
+  /** Where traces and warnings go; else to the EvalIO. */
+  readonly trace?: (level: 'trace' | 'warn', text: string) => void
+}
+
+const POSITION = new Layout(['column', 'file', 'line'])
+
+export class Evaluator implements Host {
+  readonly io: EvalIO
+  readonly settings: EvaluationSettings
+  readonly files: Files
+  readonly traceVerbose: boolean
+  readonly trace: (level: 'trace' | 'warn', text: string) => void
+  /** What every file sees; `builtins` among them. */
+  readonly globals: ReadonlyMap<string, Slot>
+  /** Hashes of derivations made or read so far, by `.drv` path. */
+  readonly derivationHashes = new Map<string, DerivationHash>()
+  /** Folder that relative entries of the search path start from. */
+  private readonly workingFolder: string
+  private readonly textReferences = new Map<string, readonly string[]>()
+  private readonly searchPaths = new Map<string, string | undefined>()
+  private readonly values = new Map<string, Thunk>()
+  private readonly resolved = new Map<string, string>()
+  private readonly parsed = new Map<string, ParsedFile>()
+  private readonly copied = new Map<string, { readonly text: string; readonly context: StringContext }>()
+
+  constructor(options: EvaluatorOptions) {
+    this.io = options.io
+    this.settings = options.settings
+    this.traceVerbose = options.traceVerbose ?? false
+    this.trace = options.trace ?? ((level, text) => options.io.trace(level, text))
+    this.workingFolder = options.workingFolder ?? '/'
+    this.files = new Files(options.io, options.settings)
+    this.globals = makeGlobals(this)
+  }
+
+  /** The value of a file, evaluated once. `path` is canonical; a folder stands for its default.nix. */
+  evaluateFile(path: string): Value {
+    const file = this.resolveExpression(path)
+    let thunk = this.values.get(file)
+    if (thunk === undefined) {
+      const code = { location: undefined, run: () => this.evaluateParsed(this.parseFile(file)) }
+      this.values.set(file, (thunk = new Thunk(code, undefined)))
+    }
+    if (thunk.code === null) return thunk.payload as Value
+    // Not by `force`: a file that imports itself is evaluated again, as Nix does, until the depth of calls ends it.
+    const mark = markMachine()
+    try {
+      const value = thunk.code.run(undefined as never)
+      thunk.code = null
+      thunk.payload = value
+      return value
+    } catch (error) {
+      const evaluation = asEvaluationError(error)
+      if (evaluation === undefined) throw error
+      throw evaluation.addTrace(`while evaluating the file '${file}':`, undefined, mark.depth)
+    }
+  }
+
+  private resolveExpression(path: string): string {
+    let file = this.resolved.get(path)
+    if (file === undefined) this.resolved.set(path, (file = this.files.resolveExpression(path)))
+    return file
+  }
+
+  /** The value of a text. `basePath` is the folder that relative paths start from. */
+  evaluateText(text: string, basePath: string, kind: 'string' | 'stdin' = 'string'): Value {
+    return this.evaluateParsed(this.parseSource({ origin: { kind }, text }, basePath))
+  }
+
+  /** `scopedImport`: with more names in scope, and never remembered. */
+  evaluateFileWith(path: string, scope: Attributes): Value {
+    const file = this.files.resolveExpression(path)
+    const source = this.read(file)
+    const parsed = this.parseSource(source, folderOf(file), (name) => scope.has(name))
+    const outer = new FrameShape(undefined)
+    const slots = new Map<string, number>()
+    const frame: Frame = [undefined]
+    scope.layout.names.forEach((name, i) => {
+      slots.set(name, outer.allocate())
+      frame.push(scope.values[i])
+    })
+    return this.run(parsed, new Scope(undefined, outer, slots), frame, outer)
+  }
+
+  /** Runs a parsed file. */
+  evaluateParsed(parsed: ParsedFile): Value {
+    const outer = new FrameShape(undefined)
+    return this.run(parsed, undefined, [undefined], outer)
+  }
+
+  private run(parsed: ParsedFile, scope: Scope | undefined, outerFrame: Frame, outer: FrameShape): Value {
+    const shape = new FrameShape(outer)
+    const context: Context = { compiler: COMPILER, host: this, source: parsed.source, globals: this.globals, scope, frame: shape, extensible: true }
+    const run = COMPILER.strict(parsed.expression, context)
+    const frame = shape.template()
+    frame[0] = outerFrame
+    return run(frame)
+  }
+
+  /** The syntax of a file, read once. */
+  parseFile(file: string): ParsedFile {
+    let parsed = this.parsed.get(file)
+    if (parsed === undefined) {
+      parsed = this.parseSource(this.read(file), folderOf(file))
+      this.parsed.set(file, parsed)
+    }
+    return parsed
+  }
+
+  private read(file: string): SourceFile {
+    const text = byteStringOfBytes(this.files.readFile(this.files.resolve(file)))
+    return { origin: { kind: 'file', path: file }, text }
+  }
+
+  /** Parses and checks that every variable exists. */
+  parseSource(source: SourceFile, basePath: string, inScope: (name: string) => boolean = () => false): ParsedFile {
+    let parsed: ParsedFile
+    try {
+      parsed = parse(source, {
+        basePath,
+        homePath: this.settings.mode === 'pure' ? undefined : this.io.environment('HOME'),
+        pure: this.settings.mode === 'pure',
+        pipeOperators: true,
+        warn: (message) => this.trace('warn', message),
+      })
+    } catch (error) {
+      if (!(error instanceof ParseError)) throw error
+      throw new EvaluationError('parse', error.message, { location: error.position === undefined ? undefined : new Location(error.source, error.position), cause: error })
+    }
+    const unknown = findUndefinedVariable(parsed.expression, (name) => this.globals.has(name) || inScope(name))
+    if (unknown !== undefined) throw new EvaluationError('undefined-variable', `undefined variable '${unknown.name}'`, { location: new Location(source, unknown.position) })
+    return parsed
+  }
+
+  copyPathToStore(path: string): { readonly text: string; readonly context: StringContext } {
+    const known = this.copied.get(path)
+    if (known !== undefined) return known
+    if (path.endsWith('.drv')) throw new EvaluationError('eval', 'file names are not allowed to end in \'.drv\'')
+    const real = this.files.resolve(path, 'ancestors')
+    this.files.existing(real)
+    const name = path === '/' ? 'source' : path.slice(path.lastIndexOf('/') + 1)
+    const text = guarded(real, () => this.io.addPath({ path: real, name, method: 'nar' }))
+    const copied = { text, context: singleContext('opaque', text) }
+    this.files.allow(text)
+    this.copied.set(path, copied)
+    return copied
+  }
+
+  positionValue(location: Location | undefined): Value {
+    if (location?.source.origin.kind !== 'file') return null
+    const { path } = location.source.origin
+    const at = () => lineAndColumn(location.source.text, location.offset)
+    return new Attributes(POSITION, [new Thunk({ location: undefined, run: () => at().column }, undefined), path, new Thunk({ location: undefined, run: () => at().line }, undefined)])
+  }
+
+  /** Makes what a string refers to readable, or suspends. Gives the texts to replace in the string: placeholders of outputs whose paths are known now. */
+  realiseContext(context: StringContext | undefined): ReadonlyMap<string, string> {
+    const rewrites = new Map<string, string>()
+    if (context === undefined) return rewrites
+    const outputs = new Map<string, string[]>()
+    for (const element of context.elements) {
+      if (element.kind !== 'built') continue
+      const known = outputs.get(element.path)
+      if (known === undefined) outputs.set(element.path, [element.output])
+      else known.push(element.output)
+    }
+    if (outputs.size === 0) return rewrites
+    if (!this.settings.allowImportFromDerivation) {
+      const [drvPath, [output]] = [...outputs][0]! as [string, [string]]
+      throw new EvaluationError('eval', `cannot build '${drvPath}^${output}' during evaluation because the option 'allow-import-from-derivation' is disabled`)
+    }
+    const wanted = [...outputs]
+    speculate(wanted.length, (i) => {
+      const [drvPath, names] = wanted[i]!
+      const paths = guarded(drvPath, () => this.io.realise(drvPath, names))
+      for (const [output, path] of paths) {
+        this.files.allow(path)
+        rewrites.set(upstreamPlaceholder(drvPath, output), path)
+      }
+    })
+    return rewrites
+  }
+
+  /** Makes sure that a store path is valid, or suspends. */
+  ensurePath(storePath: string): void {
+    guarded(storePath, () => this.io.ensurePath(storePath))
+  }
+
+  /** Adds a text to the store; what it refers to is remembered. */
+  addText(name: string, text: string, references: readonly string[]): string {
+    const storePath = guarded(name, () => this.io.addText(name, text, references))
+    if (references.length > 0) this.textReferences.set(storePath, references)
+    return storePath
+  }
+
+  /** What a source path refers to, as far as this evaluation knows. */
+  referencesOf(storePath: string): readonly string[] {
+    return this.textReferences.get(storePath) ?? this.io.references?.(storePath) ?? []
+  }
+
+  /** Store paths that a file below a store path names, among those that the store path refers to. */
+  referencesIn(path: string, text: string): readonly string[] {
+    const match = /^(\/nix\/store\/[^/]+)(?:\/|$)/.exec(path)
+    if (match === null) return []
+    return this.referencesOf(match[1]!).filter((reference) => text.includes(reference.slice('/nix/store/'.length).slice(0, 32)))
+  }
+
+  /** Where an entry of the search path is; undefined (with a warning, once) where it leads nowhere. */
+  resolveSearchPath(path: string): string | undefined {
+    if (this.searchPaths.has(path)) return this.searchPaths.get(path)
+    let found: string | undefined
+    const url = resolveChannel(path)
+    if (/^[a-z][a-z0-9+.-]*:/.test(url)) {
+      found = guarded(url, () => this.io.fetchUnlocked({ kind: 'tarball', name: 'source', url })).storePath
+    } else {
+      const absolute = canonicalPath(path.startsWith('/') ? path : `${this.workingFolder}/${path}`)
+      this.files.allow(absolute)
+      if (this.files.status(this.files.resolve(absolute)) !== undefined) found = absolute
+      else this.trace('warn', `Nix search path entry '${path}' does not exist, ignoring`)
+    }
+    this.searchPaths.set(path, found)
+    return found
+  }
+
+  /** Throws where restricted evaluation may not fetch an address. */
+  checkUri(uri: string): void {
+    if (this.settings.mode !== 'restricted' || isAllowedUri(uri, this.settings.allowedUris)) return
+    if (uri.startsWith('/')) return this.files.check(canonicalPath(uri))
+    if (uri.startsWith('file://')) return this.files.check(canonicalPath(uri.slice('file://'.length)))
+    throw new EvaluationError('restricted', `access to URI '${uri}' is forbidden in restricted mode`)
+  }
+
+  /** The hash of an input, by its `.drv` path. */
+  readonly derivationHashOf = (drvPath: string): DerivationHash => {
+    let hash = this.derivationHashes.get(drvPath)
+    if (hash === undefined) {
+      const name = derivationName(parseStorePath(drvPath))
+      hash = derivationHash(parseDerivation(guarded(drvPath, () => this.io.readDerivation(drvPath)), name), this.derivationHashOf)
+      this.derivationHashes.set(drvPath, hash)
+    }
+    return hash
+  }
+
+  /** Whether a value is a function that `--arg` can fill. */
+  isPatternFunction(value: Value): value is Lambda {
+    return value instanceof Lambda && value.code.parameter.kind === 'pattern'
+  }
+}
+
+/** Whether an address is one of the allowed ones, or below it: a prefix must end where a part of the address does. */
+export function isAllowedUri(uri: string, allowed: readonly string[]): boolean {
+  return allowed.some((prefix) => uri === prefix
+    || (prefix !== '' && uri.startsWith(prefix) && (prefix.endsWith('/') || uri[prefix.length] === '/' || /^[a-zA-Z][a-zA-Z0-9+.-]*:$/.test(prefix))))
+}
+
+/** The folder that a file is in. */
+export function folderOf(file: string): string {
+  const slash = file.lastIndexOf('/')
+  return slash <= 0 ? '/' : file.slice(0, slash)
+}
+
+/** Runs work at a level of its own: whatever it throws, the machine is as before. */
+export function isolated<T>(work: () => T): T {
+  const mark = markMachine()
+  try {
+    return work()
+  } finally {
+    restoreMachine(mark)
+  }
+}
+

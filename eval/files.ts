@@ -1,0 +1,129 @@
+/**
+ * Ring: eval. The evaluator's view of files: EvalIO with Nix's messages, its access rules and its treatment of symlinks.
+ * Upstream counterpart: SourceAccessor and SourcePath in src/libutil, AllowListSourceAccessor in src/libfetchers.
+ */
+import { EvalIOError, NeedFailed, type EvalIO, type FileKind, type FileStatus } from './io.ts'
+import { EvaluationError } from './runtime/errors.ts'
+import { canonicalPath } from './syntax/paths.ts'
+import type { EvaluationSettings } from '../contract/evaluations.ts'
+
+const MAX_SYMLINKS = 1024
+const STORE = '/nix/store'
+
+export class Files {
+  private readonly io: EvalIO
+  private readonly settings: EvaluationSettings
+  /** Folders whose path has no symlink. */
+  private readonly real = new Map<string, string>([['/', '/']])
+  private readonly allowed: string[]
+
+  constructor(io: EvalIO, settings: EvaluationSettings) {
+    this.io = io
+    this.settings = settings
+    this.allowed = [...settings.allowedPaths]
+  }
+
+  /** Lets restricted evaluation read below a path. */
+  allow(path: string): void {
+    if (this.settings.mode !== 'impure') this.allowed.push(path)
+  }
+
+  /** Throws where the mode forbids reading a path. */
+  check(path: string): void {
+    if (this.settings.mode === 'impure' || within(path, STORE)) return
+    // Folders above what is allowed may be looked at, or nothing below could be found.
+    if (this.allowed.some((allowed) => within(path, allowed) || within(allowed, path))) return
+    const mode = this.settings.mode === 'pure' ? 'in pure evaluation mode (use \'--impure\' to override)' : 'in restricted mode'
+    throw new EvaluationError('restricted', `access to absolute path '${path}' is forbidden ${mode}`)
+  }
+
+  readFile(path: string): Uint8Array {
+    this.check(path)
+    return guarded(path, () => this.io.readFile(path))
+  }
+
+  readDirectory(path: string): ReadonlyMap<string, FileKind> {
+    this.check(path)
+    return guarded(path, () => this.io.readDirectory(path))
+  }
+
+  /** Without following a symlink at the end. */
+  status(path: string): FileStatus | undefined {
+    this.check(path)
+    return guarded(path, () => this.io.status(path))
+  }
+
+  /** The status; throws where nothing is. */
+  existing(path: string): FileStatus {
+    const status = this.status(path)
+    if (status === undefined) throw missing(path)
+    return status
+  }
+
+  /** The path without symlinks; `ancestors` leaves the last part as it is. */
+  resolve(path: string, which: 'full' | 'ancestors' = 'full'): string {
+    if (path === '/' || path === STORE) return path
+    const slash = path.lastIndexOf('/')
+    const folder = slash === 0 ? '/' : this.resolve(path.slice(0, slash))
+    const name = path.slice(slash + 1)
+    const joined = folder === '/' ? `/${name}` : `${folder}/${name}`
+    if (which === 'ancestors') return joined
+    const known = this.real.get(joined)
+    if (known !== undefined) return known
+    const target = this.follow(joined)
+    this.real.set(joined, target)
+    return target
+  }
+
+  private follow(path: string): string {
+    let at = path
+    for (let count = 0; count < MAX_SYMLINKS; count++) {
+      const status = this.status(at)
+      if (status?.kind !== 'symlink') return at
+      const target = guarded(at, () => this.io.readLink(at))
+      const folder = at.slice(0, at.lastIndexOf('/'))
+      at = this.resolve(canonicalPath(target.startsWith('/') ? target : `${folder}/${target}`), 'ancestors')
+    }
+    throw new EvaluationError('eval', `infinite symlink recursion in path '${path}'`)
+  }
+
+  /** The file that an expression is read from: symlinks followed, so that what it refers to is found beside it; folders have default.nix. */
+  resolveExpression(path: string): string {
+    let at = path
+    for (let count = 0; ; count++) {
+      if (count >= MAX_SYMLINKS) throw new EvaluationError('eval', `too many symbolic links encountered while traversing the path '${path}'`)
+      if (at === '/') break
+      const resolved = this.resolve(at, 'ancestors')
+      if (this.existing(resolved).kind !== 'symlink') break
+      const target = guarded(resolved, () => this.io.readLink(resolved))
+      at = canonicalPath(target.startsWith('/') ? target : `${at.slice(0, at.lastIndexOf('/'))}/${target}`)
+    }
+    const real = this.resolve(at)
+    return this.existing(real).kind === 'directory' ? (at === '/' ? '/default.nix' : `${at}/default.nix`) : at
+  }
+}
+
+function within(path: string, folder: string): boolean {
+  return path === folder || folder === '/' || path.startsWith(`${folder}/`)
+}
+
+function missing(path: string): EvaluationError {
+  return new EvaluationError('eval', `path '${path}' does not exist`)
+}
+
+/** What EvalIO throws, in Nix's words. Suspensions pass. */
+export function guarded<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof NeedFailed) throw new EvaluationError('need-failed', error.message, { needs: [error.key], cause: error })
+    if (!(error instanceof EvalIOError)) throw error
+    switch (error.kind) {
+      case 'missing': throw missing(path)
+      case 'not-a-directory': throw new EvaluationError('eval', `reading directory '${path}': Not a directory`, { cause: error })
+      case 'is-a-directory': throw new EvaluationError('eval', 'reading from file: Is a directory', { cause: error })
+      case 'forbidden': throw new EvaluationError('restricted', error.message, { cause: error })
+      default: throw new EvaluationError('eval', error.message, { cause: error })
+    }
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Ring: eval. Layouts: what attribute sets of one origin share. A set is a layout (names in order, where each was
+ * defined) and an array of values. Sets made by one literal have one layout, and sets made by merging or filtering sets of the
+ * same layouts too, so that `//` is a copy along a plan made once, and a selection is a comparison and a load.
+ */
+import { byBytes } from './order.ts'
+import type { Location } from './location.ts'
+
+export interface MergePlan {
+  readonly layout: Layout
+  /** For each attribute of the result: index in the right set, or `~index` in the left. */
+  readonly sources: Int32Array
+}
+
+export interface RemovalPlan {
+  readonly layout: Layout
+  /** Indices that stay. */
+  readonly kept: Int32Array
+}
+
+/** Caches are dropped at this size: layouts of sets with computed names may be met once and never again. */
+const CACHE_LIMIT = 64
+/** Up to this size, comparing names in turn is quicker than hashing. */
+const LINEAR = 6
+
+export class Layout {
+  /** Sorted by bytes, without duplicates. */
+  readonly names: readonly string[]
+  /** Parallel to `names`; undefined where none has a place in a source. */
+  readonly locations: readonly (Location | undefined)[] | undefined
+  private index: Map<string, number> | undefined
+  private merges: Map<Layout, MergePlan> | undefined
+  private removals: Map<string, RemovalPlan> | undefined
+  private bare: Layout | undefined
+
+  constructor(names: readonly string[], locations?: readonly (Location | undefined)[]) {
+    this.names = names
+    this.locations = locations
+    this.index = undefined
+    this.merges = undefined
+    this.removals = undefined
+    this.bare = undefined
+  }
+
+  /** Index of a name, or -1. */
+  find(name: string): number {
+    const names = this.names
+    if (names.length <= LINEAR) {
+      for (let i = 0; i < names.length; i++) if (names[i] === name) return i
+      return -1
+    }
+    if (this.index === undefined) {
+      const index = new Map<string, number>()
+      for (let i = 0; i < names.length; i++) index.set(names[i]!, i)
+      this.index = index
+    }
+    const found = this.index.get(name)
+    return found === undefined ? -1 : found
+  }
+
+  /** The same names without places. */
+  unlocated(): Layout {
+    if (this.locations === undefined) return this
+    return (this.bare ??= new Layout(this.names))
+  }
+
+  mergeWith(right: Layout): MergePlan {
+    const known = this.merges?.get(right)
+    if (known !== undefined) return known
+    const plan = planMerge(this, right)
+    if (this.merges === undefined || this.merges.size >= CACHE_LIMIT) this.merges = new Map()
+    this.merges.set(right, plan)
+    return plan
+  }
+
+  without(names: readonly string[]): RemovalPlan {
+    const key = names.join('\0')
+    const known = this.removals?.get(key)
+    if (known !== undefined) return known
+    const removed = new Set(names)
+    const kept: number[] = []
+    for (let i = 0; i < this.names.length; i++) if (!removed.has(this.names[i]!)) kept.push(i)
+    const plan = { layout: kept.length === this.names.length ? this : this.pick(kept), kept: Int32Array.from(kept) }
+    if (this.removals === undefined || this.removals.size >= CACHE_LIMIT) this.removals = new Map()
+    this.removals.set(key, plan)
+    return plan
+  }
+
+  /** The layout of some attributes, by ascending index. */
+  pick(indices: readonly number[]): Layout {
+    const locations = this.locations
+    return new Layout(indices.map((i) => this.names[i]!), locations === undefined ? undefined : indices.map((i) => locations[i]))
+  }
+}
+
+function planMerge(left: Layout, right: Layout): MergePlan {
+  const names: string[] = []
+  const sources: number[] = []
+  const l = left.names
+  const r = right.names
+  let i = 0
+  let j = 0
+  while (i < l.length && j < r.length) {
+    const a = l[i]!
+    const b = r[j]!
+    if (a === b) {
+      names.push(b)
+      sources.push(j)
+      i++
+      j++
+    } else if (a < b) {
+      names.push(a)
+      sources.push(~i++)
+    } else {
+      names.push(b)
+      sources.push(j++)
+    }
+  }
+  for (; i < l.length; i++) {
+    names.push(l[i]!)
+    sources.push(~i)
+  }
+  for (; j < r.length; j++) {
+    names.push(r[j]!)
+    sources.push(j)
+  }
+  // Sets that differ in nothing but values give the layout of the right: the common case of overriding.
+  if (names.length === r.length) return { layout: right, sources: Int32Array.from(sources) }
+  const located = left.locations !== undefined || right.locations !== undefined
+  const locations = located ? sources.map((s) => (s >= 0 ? right.locations?.[s] : left.locations?.[~s])) : undefined
+  return { layout: new Layout(names, locations), sources: Int32Array.from(sources) }
+}
+
+/** A layout of names in any order, without duplicates; `order[i]` is where the i-th name of the layout was given. */
+export function layoutOf(names: readonly string[], locations?: readonly (Location | undefined)[]): { readonly layout: Layout; readonly order: readonly number[] } {
+  const order = names.map((_, i) => i).sort((a, b) => byBytes(names[a]!, names[b]!))
+  return { layout: new Layout(order.map((i) => names[i]!), locations && order.map((i) => locations[i])), order }
+}

@@ -1,0 +1,43 @@
+/** Ring: eval. Making attribute sets out of entries. */
+import { Layout, layoutOf } from './layout.ts'
+import type { Location } from './location.ts'
+import { Attributes, EMPTY_ATTRIBUTES, type Slot } from './value.ts'
+
+/** A set of entries with distinct names, in any order. */
+export function attributesOf(entries: Iterable<readonly [string, Slot]>): Attributes {
+  const names: string[] = []
+  const values: Slot[] = []
+  let sorted = true
+  for (const [name, value] of entries) {
+    if (names.length > 0 && names[names.length - 1]! >= name) sorted = false
+    names.push(name)
+    values.push(value)
+  }
+  if (names.length === 0) return EMPTY_ATTRIBUTES
+  if (sorted) return new Attributes(new Layout(names), values)
+  const { layout, order } = layoutOf(names)
+  return new Attributes(layout, order.map((i) => values[i]!))
+}
+
+/** The same with the places where attributes were defined, parallel to names. */
+export function attributesWithLocations(names: readonly string[], values: readonly Slot[], locations: readonly (Location | undefined)[] | undefined): Attributes {
+  if (names.length === 0) return EMPTY_ATTRIBUTES
+  const { layout, order } = layoutOf(names, locations)
+  return new Attributes(layout, order.map((i) => values[i]!))
+}
+
+/** `left // right`. */
+export function mergeAttributes(left: Attributes, right: Attributes): Attributes {
+  if (left.values.length === 0) return right
+  if (right.values.length === 0) return left
+  const plan = left.layout.mergeWith(right.layout)
+  const { sources } = plan
+  const l = left.values
+  const r = right.values
+  const values = new Array<Slot>(sources.length)
+  for (let i = 0; i < sources.length; i++) {
+    const source = sources[i]!
+    values[i] = source >= 0 ? r[source]! : l[~source]!
+  }
+  return new Attributes(plan.layout, values)
+}
