@@ -2,7 +2,8 @@
  * Ring: cli. Options that describe an evaluation, as nix-build spells them. `--arg NAME EXPR` and `--argstr NAME TEXT` take
  * two words, which commander's options can't: `joinPairs` makes one word of the two before it parses.
  */
-import { Command, Option } from 'commander'
+import type { Command} from 'commander';
+import { Option } from 'commander'
 import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { EvaluationSubmission } from '../contract/api.ts'

@@ -48,13 +48,13 @@ export class FarmClient {
 
   /** Calls a route that answers with JSON. */
   async call<Name extends RouteName>(name: Name, request: RouteRequest<Name>, options: StreamOptions = {}): Promise<RouteResponse<Name>> {
-    const response = await this.#send(name, request as AnyRequest, options)
+    const response = await this.#send(name, request, options)
     return (await response.json()) as RouteResponse<Name>
   }
 
   /** Calls a route that answers with a stream of bytes. */
   async stream<Name extends RouteName>(name: Name, request: RouteRequest<Name>, options: StreamOptions = {}): Promise<AsyncIterable<Uint8Array>> {
-    const response = await this.#send(name, request as AnyRequest, options)
+    const response = await this.#send(name, request, options)
     return (response.body ?? []) as AsyncIterable<Uint8Array>
   }
 

@@ -103,7 +103,7 @@ function runningLine(build: RunningBuild, now: number): string {
 
 /** Cut at a width, not counting colours, which are closed again. */
 function cut(line: string, columns: number): string {
-  // eslint-disable-next-line no-control-regex
+   
   const plain = line.replace(/\u001B\[\d+m/g, '')
   return plain.length < columns ? line : plain.slice(0, columns - 2) + '…'
 }
