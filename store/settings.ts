@@ -5,7 +5,7 @@ export interface StoreSettings {
   readonly databaseUrl?: string
   /** Most connections that this process's store opens; 8 unless given. */
   readonly databaseConnections?: number
-  /** Where blobs lie: `memory:`, `file:///folder` or `s3://bucket/prefix?endpoint=…&region=…&path-style=true`. */
+  /** Where blobs lie: `memory:`, `file:///folder` or `s3://bucket/prefix?endpoint=…&region=…&pathStyle=true`. */
   readonly blobs: string
   /** Only for `s3:`; absent means the SDK's usual chain (environment, profile, instance). */
   readonly s3Credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string }

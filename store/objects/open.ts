@@ -1,4 +1,4 @@
-/** Ring: store. An object store by its address: `memory:`, `file:///folder`, `s3://bucket/prefix?endpoint=…&region=…&path-style=true`. */
+/** Ring: store. An object store by its address: `memory:`, `file:///folder`, `s3://bucket/prefix?endpoint=…&region=…&pathStyle=true`. */
 import { fileURLToPath } from 'node:url'
 
 import { FirnError } from '../../contract/errors.ts'
@@ -24,12 +24,12 @@ export async function openObjects(address: string, options: Pick<S3Options, 'cre
 }
 
 function s3Options(url: URL): S3Options {
-  const known = new Set(['endpoint', 'region', 'path-style'])
+  const known = new Set(['endpoint', 'region', 'pathStyle'])
   for (const name of url.searchParams.keys()) if (!known.has(name)) throw new FirnError('invalid-input', `unknown option '${name}' of ${url.protocol}//${url.host} (${[...known].join(', ')})`)
   if (url.hostname === '') throw new FirnError('invalid-input', 'the address names no bucket: s3://bucket/prefix')
   const endpoint = url.searchParams.get('endpoint')
   const path = url.pathname.replace(/^\/+|\/+$/g, '')
-  const pathStyle = url.searchParams.get('path-style')
+  const pathStyle = url.searchParams.get('pathStyle')
   return {
     bucket: url.hostname,
     prefix: path === '' ? '' : `${path}/`,
