@@ -27,11 +27,19 @@ export interface UploadFigures {
 export interface BlobUpload {
   /** Adds a blob that the caller holds in memory. The bytes must not be changed afterwards. */
   add(bytes: Uint8Array): Promise<StoredBlob>
-  /** Adds a blob of unknown size. */
+  /** Adds a blob whose bytes come one part after the other; parts may be changed once `write` has returned. */
+  openBlob(): BlobWriter
+  /** As `openBlob`, from a stream. */
   addStream(content: AsyncIterable<Uint8Array>): Promise<StoredBlob>
   /** Ends when everything added is durable and can be read by anybody. */
   finish(): Promise<UploadFigures>
   abandon(): Promise<void>
+}
+
+export interface BlobWriter {
+  /** Waits while too much is on its way. */
+  write(part: Uint8Array): Promise<void>
+  end(): Promise<StoredBlob>
 }
 
 /** A part of a blob's bytes, with its place in the blob. */

@@ -9,7 +9,7 @@ import { FirnError } from '../../contract/errors.ts'
 import { concatBytes } from '../bytes.ts'
 import type { ObjectStore } from '../objects/interface.ts'
 import type { BlobIndex, Manifest, Pack, Piece } from './index-interface.ts'
-import type { BlobUpload, StoredBlob, UploadFigures } from './interface.ts'
+import type { BlobUpload, BlobWriter, StoredBlob, UploadFigures } from './interface.ts'
 import { encodePack, newPackKey } from './pack.ts'
 
 /** Blobs up to this are one piece; larger ones are cut. */
@@ -79,13 +79,19 @@ export class PackUpload implements BlobUpload {
   }
 
   async addStream(content: AsyncIterable<Uint8Array>): Promise<StoredBlob> {
+    const writer = this.openBlob()
+    for await (const part of content) await writer.write(part)
+    return await writer.end()
+  }
+
+  openBlob(): BlobWriter {
     this.#check()
     const whole = createDigester()
     const head: Uint8Array[] = []
     const pieces: Piece[] = []
     const ready: Uint8Array[] = []
     let chunker: Chunker | undefined
-    const offerReady = async () => {
+    const offerReady = async (): Promise<void> => {
       for (const chunk of ready) {
         const piece = { digest: digestOf(chunk), length: chunk.length }
         pieces.push(piece)
@@ -93,31 +99,34 @@ export class PackUpload implements BlobUpload {
       }
       ready.length = 0
     }
-    for await (const part of content) {
-      whole.update(part)
-      if (chunker === undefined) {
-        // The source may use its buffer again.
-        head.push(part.slice())
-        if (whole.size <= SINGLE_PIECE_LIMIT) continue
-        chunker = new Chunker((chunk) => ready.push(chunk), DEFAULT_CHUNKING)
-        for (const begun of head) chunker.update(begun)
-        head.length = 0
-      } else {
-        chunker.update(part)
-      }
-      if (ready.length > 0) await offerReady()
+    return {
+      write: async (part) => {
+        whole.update(part)
+        if (chunker === undefined) {
+          head.push(part.slice())
+          if (whole.size <= SINGLE_PIECE_LIMIT) return
+          chunker = new Chunker((chunk) => ready.push(chunk), DEFAULT_CHUNKING)
+          for (const begun of head) chunker.update(begun)
+          head.length = 0
+        } else {
+          chunker.update(part)
+        }
+        if (ready.length > 0) await offerReady()
+      },
+      end: async () => {
+        const size = whole.size
+        const digest = whole.digest()
+        this.#count(size)
+        if (chunker === undefined) {
+          await this.#offer(digest, concatBytes(head, size))
+        } else {
+          chunker.finish()
+          await offerReady()
+          this.#describe(digest, size, pieces)
+        }
+        return { digest, size }
+      },
     }
-    const size = whole.size
-    const digest = whole.digest()
-    this.#count(size)
-    if (chunker === undefined) {
-      await this.#offer(digest, concatBytes(head, size))
-    } else {
-      chunker.finish()
-      await offerReady()
-      this.#describe(digest, size, pieces)
-    }
-    return { digest, size }
   }
 
   async finish(): Promise<UploadFigures> {
