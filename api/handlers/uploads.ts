@@ -1,5 +1,6 @@
 /** Ring: api. Uploads: a tree to evaluate, and derivations that were made elsewhere. A path is valid only once all of it is stored. */
 import { FirnError } from '../../contract/errors.ts'
+import { readExport } from '../../nix/export.ts'
 import { formatHash, type Hash } from '../../nix/hash.ts'
 import type { NarEvent } from '../../nix/nar.ts'
 import { makeSourcePath, type StorePath } from '../../nix/store-path.ts'
@@ -12,7 +13,6 @@ import type { ApiDependencies } from '../dependencies.ts'
 import { readBody } from '../http/body.ts'
 import { type Handlers, Reply } from '../http/router.ts'
 import { contentAddressOf, DERIVATION_LIMIT, DerivationChecker, flatHashOf } from '../uploads/derivations.ts'
-import { readExport } from '../uploads/export.ts'
 
 export function uploadHandlers({ store, settings }: ApiDependencies): Pick<Handlers, 'uploadSource' | 'uploadDerivations'> {
   return {
@@ -29,7 +29,9 @@ export function uploadHandlers({ store, settings }: ApiDependencies): Pick<Handl
       const checker = new DerivationChecker(store.pathInfos, store.blobs)
       const infos: PathInfo[] = []
       const known = new Set<string>()
-      await readExport(readBody(request, settings.api.uploadBytes), (nar) => ingestExported(nar, store.blobs), async (content, { storePath, references }) => {
+      for await (const exported of readExport(readBody(request, settings.api.uploadBytes))) {
+        const content = await ingestExported(exported.nar, store.blobs)
+        const { storePath, references } = await exported.info()
         const contentAddress = contentAddressOf(storePath, references, content)
         await requireReferences(storePath, references, known)
         if (storePath.isDerivation) {
@@ -39,7 +41,7 @@ export function uploadHandlers({ store, settings }: ApiDependencies): Pick<Handl
         known.add(storePath.baseName)
         const { root, narHash, narSize } = content
         infos.push({ storePath, root, narHash, narSize, references, contentAddress, signatures: [], registeredAt: new Date(), ultimate: false })
-      })
+      }
       const made = await store.pathInfos.put(infos)
       const paths = infos.map((info) => info.storePath)
       return new Reply(201, {

@@ -5,6 +5,7 @@
 import type { z } from 'zod'
 import { asFirnError, type ErrorKind, FirnError } from '../../contract/errors.ts'
 import type { Problem } from '../../contract/api.ts'
+import { databaseError } from '../../store/database.ts'
 
 const STATUS: Record<ErrorKind, number> = {
   'invalid-input': 400,
@@ -75,5 +76,5 @@ function foreignError(thrown: unknown): unknown {
   if (status === 413) return new FirnError('limit', 'the request body is too large', { cause: thrown })
   if (status === 415) return new HttpError(415, 'invalid-input', thrown.message, { cause: thrown })
   if (status >= 400 && status < 500) return new FirnError('invalid-input', thrown.message, { cause: thrown })
-  return thrown
+  return databaseError(thrown)
 }

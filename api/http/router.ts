@@ -2,7 +2,7 @@
  * Ring: api. Makes express routes from the table in contract/api-routes.ts: decoding, validation, authorisation, errors.
  * A route without a handler does not compile; a handler gets only what passed its schema.
  */
-import express, { type Request, type Response, Router } from 'express'
+import express, { type NextFunction, type Request, type Response, Router } from 'express'
 import { type RouteDefinition, type RouteName, type RouteResponse, ROUTES, type Scope, type ValidatedRequest } from '../../contract/api-routes.ts'
 import { FirnError } from '../../contract/errors.ts'
 import { decodeFields, refuseUnknown } from './decode.ts'
@@ -55,16 +55,20 @@ export function routerOf(handlers: Handlers, options: RouterOptions): Router {
     const handler = handlers[name] as unknown as AnyHandler
     const path = expressPath(route.path)
     methodsOf.set(path, [...(methodsOf.get(path) ?? []), route.method.toUpperCase()])
-    const serve = async (request: Request, response: Response): Promise<void> => {
+    // first of all, so that who may not ask learns nothing and sends no body
+    const admit = async (request: Request, response: Response, next: NextFunction): Promise<void> => {
       response.locals['route'] = name
       await options.authorise(request, route.scope)
+      next()
+    }
+    const serve = async (request: Request, response: Response): Promise<void> => {
       const exchange = options.exchangeOf(request, response)
       const result = await handler(decode(route, request), exchange)
       if (response.writableEnded || route.responses === undefined) return
       send(route, response, result, options.checkResponses)
     }
-    if (route.body) router[route.method](path, requireJson, parseJson, serve)
-    else router[route.method](path, serve)
+    if (route.body) router[route.method](path, admit, requireJson, parseJson, serve)
+    else router[route.method](path, admit, serve)
   }
   for (const [path, methods] of methodsOf) {
     const allowed = [...new Set(methods.includes('GET') ? ['GET', 'HEAD', 'OPTIONS', ...methods] : ['OPTIONS', ...methods])].sort().join(', ')

@@ -57,11 +57,13 @@ export async function listen(app: Express, settings: ListenSettings): Promise<Li
     port,
     close: (graceMilliseconds) => new Promise((resolve) => {
       const cutOff = setTimeout(() => server.closeAllConnections(), graceMilliseconds)
+      // an answer that ends now leaves a connection that its client keeps open
+      const sweep = setInterval(() => server.closeIdleConnections(), 25)
       server.close(() => {
         clearTimeout(cutOff)
+        clearInterval(sweep)
         resolve()
       })
-      server.closeIdleConnections()
     }),
   }
 }
