@@ -8,9 +8,10 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, chmodSync, closeSync, constants, copyFileSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, copyFileSync, fstatSync, lstatSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { getSystemErrorMessage } from 'node:util'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FirnError } from '../contract/errors.ts'
 import { STORE_DIRECTORY } from '../nix/store-path.ts'
@@ -21,7 +22,8 @@ import { BUILD_FOLDER, ociSpecOf, printOciSpec, type Identity } from './containe
 import { openOutsideNetwork, OUTSIDE_NAME_SERVER, slirpMissing, type OutsideNetwork, type OutsideNetworkSettings } from './container/outside-network.ts'
 import { reapContainers, removeTree } from './container/reap.ts'
 import { makeRootFolder } from './container/root-folder.ts'
-import { cgroupHierarchies, deleteContainer, isInstalled, killContainer, peakMemory, runCommand, runtimeErrors, runtimeFault, signalOf, unexecutable, type Runtime } from './container/runtime.ts'
+import { cgroupHierarchies, deleteContainer, isInstalled, killContainer, peakMemory, programOnPath, runCommand, runtimeErrors, runtimeFault, signalOf, unexecutable, type Runtime } from './container/runtime.ts'
+import { STARTER_PATH, starterProgram } from './container/starter.ts'
 import { Watch } from './container/watch.ts'
 import type { BuildDriver, BuildEnd, BuildOptions, BuildRequest, BuildResult, ReapReport } from './interface.ts'
 
@@ -59,18 +61,6 @@ export async function openRuncDriver(settings: RuncSettings): Promise<BuildDrive
   return new RuncDriver(settings, program, shell, await cgroupHierarchies())
 }
 
-function programOnPath(name: string): string | undefined {
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
-    try {
-      accessSync(join(folder, name), constants.X_OK)
-      return join(folder, name)
-    } catch {
-      // not here
-    }
-  }
-  return undefined
-}
-
 class RuncDriver implements BuildDriver {
   readonly name: string
   readonly #settings: RuncSettings
@@ -86,6 +76,7 @@ class RuncDriver implements BuildDriver {
   readonly #userNamespace = hasUserNamespaces()
   #pipes: LogPipes | undefined
   #shared: string | undefined
+  readonly #starter = starterProgram(process.arch)
   #hasSlirp: boolean | undefined
   #number = 0
 
@@ -162,7 +153,6 @@ class RuncDriver implements BuildDriver {
     const shared = this.#openShared()
     const folderInside = join(this.#folderInside, name)
     const id = `${this.#prefix}${process.pid}-${name}`
-    const logFile = join(folder, 'runtime.log')
     const prefix = await this.#namespace.prefix()
     mkdirSync(folder, { mode: 0o755 })
 
@@ -193,27 +183,41 @@ class RuncDriver implements BuildDriver {
         cgroup: `/${id}`,
         ...(network && { networkHook: network.hook }),
         hostNetwork: outside && !isolated,
+        ...(this.#starter && { starter: STARTER_PATH }),
       })
       writeFileSync(join(folder, 'config.json'), printOciSpec(spec), { mode: 0o600 })
       pipe = await this.#pipes!.open()
-      const command = [...prefix, ...runCommand(this.#runtime, id, folderInside, join(folderInside, 'runtime.log'), request.system)]
-      return await this.#watch(id, command, shared, pipe, logFile, network, request, options)
+      const command = [...prefix, ...runCommand(this.#runtime, id, folderInside, join(folderInside, 'runtime.log'), request.system, this.#starter === undefined ? 0 : 3)]
+      return await this.#watch(id, command, folder, pipe, network, request, options)
     } finally {
       await network?.close()
     }
   }
 
   /** Starts the runtime and stays with it to the end of process and log. */
-  async #watch(id: string, command: readonly string[], shared: string, pipe: LogPipe, logFile: string, network: OutsideNetwork | undefined, request: BuildRequest, options: BuildOptions): Promise<Ran> {
-    // crun gives standard input to the build user, so it must not be the machine's own /dev/null
-    const input = openSync(join(shared, 'null'), constants.O_RDONLY)
-    let child: ChildProcess
+  async #watch(id: string, command: readonly string[], folder: string, pipe: LogPipe, network: OutsideNetwork | undefined, request: BuildRequest, options: BuildOptions): Promise<Ran> {
+    const status = openSync(join(folder, 'exec-status'), 'wx+', 0o600)
     try {
-      child = spawn(command[0]!, command.slice(1), { stdio: [input, pipe.writer, pipe.writer], detached: true, cwd: '/' })
+      return await this.#watchChild(id, this.#spawn(command, pipe, status), folder, status, pipe, network, request, options)
     } finally {
-      closeSync(input)
+      closeSync(status)
+    }
+  }
+
+  #spawn(command: readonly string[], pipe: LogPipe, status: number): ChildProcess {
+    // the runtimes give standard streams to the build's users, so they must not be the machine's own /dev/null
+    const nothing = openSync(join(this.#shared!, 'null'), 'r+')
+    const starter = this.#starter && openSync(join(this.#shared!, 'starter'), 'r')
+    try {
+      const streams = starter === undefined ? [nothing, pipe.writer, pipe.writer] : [nothing, nothing, nothing, pipe.writer, starter, status]
+      return spawn(command[0]!, command.slice(1), { stdio: streams, detached: true, cwd: '/' })
+    } finally {
+      for (const descriptor of [nothing, starter]) if (descriptor !== undefined) closeSync(descriptor)
       closePipeWriter(pipe)
     }
+  }
+
+  async #watchChild(id: string, child: ChildProcess, folder: string, status: number, pipe: LogPipe, network: OutsideNetwork | undefined, request: BuildRequest, options: BuildOptions): Promise<Ran> {
     const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
     let networkError: unknown
     network?.ready.catch((error: unknown) => (networkError = error))
@@ -228,7 +232,7 @@ class RuncDriver implements BuildDriver {
       else pipe.reader.destroy()
       await watch.close()
 
-      const end = watch.end ?? await this.#endOf(id, exitCode, signal, logFile, networkError, request, options)
+      const end = watch.end ?? await this.#endOf(id, exitCode, signal, folder, status, networkError, request, options)
       return { end, logBytes: watch.bytes, ...(memory.peak() !== undefined && { peakMemoryBytes: memory.peak()! }) }
     } finally {
       memory.stop()
@@ -236,19 +240,21 @@ class RuncDriver implements BuildDriver {
     }
   }
 
-  async #endOf(id: string, exitCode: number | null, signal: string | null, logFile: string, networkError: unknown, request: BuildRequest, options: BuildOptions): Promise<BuildEnd> {
+  async #endOf(id: string, exitCode: number | null, signal: string | null, folder: string, status: number, networkError: unknown, request: BuildRequest, options: BuildOptions): Promise<BuildEnd> {
     if (networkError !== undefined) throw networkError
     if (exitCode === null) {
       await deleteContainer(this.#runtime, id)
       throw new FirnError('killed', `${this.#runtime.name} was killed by ${signal} while it ran a build`)
     }
-    const errors = exitCode === 0 ? [] : runtimeErrors(logFile)
-    if (errors.length > 0) {
-      await deleteContainer(this.#runtime, id)
-      const reason = unexecutable(errors)
-      if (reason === undefined) throw runtimeFault(this.#runtime.name, errors)
+    const errors = exitCode === 0 ? [] : runtimeErrors(join(folder, 'runtime.log'))
+    const reason = unexecuted(status) ?? unexecutable(errors)
+    if (reason !== undefined) {
       await options.onLog?.(Buffer.from(`error: executing '${request.builder}': ${reason}\n`, 'latin1'))
       return { kind: 'exited', exitCode: 1 }
+    }
+    if (errors.length > 0) {
+      await deleteContainer(this.#runtime, id)
+      throw runtimeFault(this.#runtime.name, errors)
     }
     const fatal = signalOf(exitCode)
     return { kind: 'exited', exitCode, ...(fatal !== undefined && { signal: fatal }) }
@@ -282,6 +288,7 @@ class RuncDriver implements BuildDriver {
     copyFileSync(this.#shell, join(shared, 'sh'))
     chmodSync(join(shared, 'sh'), 0o555)
     deviceNode(join(shared, 'null'))
+    if (this.#starter) writeFileSync(join(shared, 'starter'), this.#starter, { mode: 0o555 })
     this.#pipes = new LogPipes(shared)
     return this.#shared = shared
   }
@@ -300,6 +307,14 @@ function outputsIn(root: string, request: BuildRequest): Map<string, string> {
     if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) found.set(name, path)
   }
   return found
+}
+
+/** What the starter says if it could not become the builder. */
+function unexecuted(status: number): string | undefined {
+  if (fstatSync(status).size === 0) return undefined
+  const error = Buffer.alloc(1)
+  readSync(status, error, 0, 1, 0)
+  return getSystemErrorMessage(-error[0]!)
 }
 
 function runtimeDirectory(): string {

@@ -50,6 +50,8 @@ export interface ContainerPlan {
   readonly networkHook?: { readonly path: string; readonly args: readonly string[]; readonly timeout: number }
   /** Use the machine's network, where the farm was told so. */
   readonly hostNetwork: boolean
+  /** Program that becomes the builder (starter.ts); absent lets the runtime start the builder itself. */
+  readonly starter?: string
 }
 
 interface IdMapping {
@@ -114,7 +116,7 @@ export function ociSpecOf(request: BuildRequest, plan: ContainerPlan): OciSpec {
     process: {
       terminal: false,
       user: { uid: BUILD_UID, gid: BUILD_GID, umask: 0o022 },
-      args: [request.builder, ...request.args].map((text) => textOf(text, 'argument')),
+      args: commandOf(request, plan.starter).map((text) => textOf(text, 'argument')),
       env: [...request.environment].map(([name, value]) => textOf(`${name}=${value}`, `environment variable '${name}'`)),
       cwd: BUILD_FOLDER,
       capabilities: { bounding: none, effective: none, inheritable: none, permitted: none, ambient: none },
@@ -138,6 +140,11 @@ export function ociSpecOf(request: BuildRequest, plan: ContainerPlan): OciSpec {
       readonlyPaths: none,
     },
   }
+}
+
+/** argv[0] of the builder is its base name, where the runtime doesn't decide it. */
+function commandOf(request: BuildRequest, starter: string | undefined): string[] {
+  return starter === undefined ? [request.builder, ...request.args] : [starter, request.builder, request.builder.slice(request.builder.lastIndexOf('/') + 1), ...request.args]
 }
 
 /** The text of config.json. No limit is the largest 64-bit number, which JavaScript's numbers can't hold. */

@@ -2,10 +2,10 @@
  * Ring: builder. Calling runc or crun, whose command lines are the same. Upstream counterpart: none.
  */
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { accessSync, constants, readFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { constants as systemConstants } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { FirnError } from '../../contract/errors.ts'
 
@@ -21,10 +21,10 @@ export interface Runtime {
 /** Systems whose builds see a 32-bit machine. */
 const THIRTY_TWO_BIT = new Set(['i686-linux', 'armv5tel-linux', 'armv6l-linux', 'armv7l-linux'])
 
-/** The command that runs a container from start to end. setarch's settings are inherited by the builder. */
-export function runCommand(runtime: Runtime, id: string, bundle: string, logFile: string, system: string): string[] {
+/** The command that runs a container from start to end. setarch's settings are inherited by the builder; `descriptors` from 3 on too. */
+export function runCommand(runtime: Runtime, id: string, bundle: string, logFile: string, system: string, descriptors: number): string[] {
   const setarch = THIRTY_TWO_BIT.has(system) ? ['setarch', 'linux32', '-R'] : ['setarch', '-R']
-  return [...setarch, runtime.program, '--root', runtime.stateFolder, '--log', logFile, '--log-format', 'json', 'run', '--bundle', bundle, id]
+  return [...setarch, runtime.program, '--root', runtime.stateFolder, '--log', logFile, '--log-format', 'json', 'run', '--preserve-fds', String(descriptors), '--bundle', bundle, id]
 }
 
 /** Kills all processes of a container; false where there is none by this id (not yet, or no more). */
@@ -57,6 +57,19 @@ async function succeeds(program: string, args: readonly string[]): Promise<boole
 /** Whether a program can be started. */
 export async function isInstalled(program: string, argument = '--version'): Promise<boolean> {
   return await succeeds(program, [argument])
+}
+
+/** Where a program lies on the PATH; undefined where it doesn't. */
+export function programOnPath(name: string): string | undefined {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    try {
+      accessSync(join(folder, name), constants.X_OK)
+      return join(folder, name)
+    } catch {
+      // not here
+    }
+  }
+  return undefined
 }
 
 /** What the runtime wrote to its log as errors, one a line; empty where all went well. */
