@@ -36,6 +36,7 @@ export interface NodeTable {
   fixed: Generated<boolean>
   inputs_known: Generated<boolean>
   substitutable: Generated<boolean>
+  substitution_failed: Generated<boolean>
   priority: Generated<number>
   state: Generated<NodeState>
   outcome: Json<NodeOutcome> | null

@@ -62,6 +62,13 @@ export async function recordEvaluated(db: Database, id: number, found: readonly 
   await sql`update evaluation set evaluated_at = now() where id = ${id} and state not in ('succeeded', 'failed', 'cancelled')`.execute(db)
 }
 
+/** The evaluation as a whole failed; what it found before goes on. It counts as not evaluated: a retry evaluates again. */
+export async function recordFatalError(db: Database, id: number, message: string, position?: SourcePosition): Promise<void> {
+  await sql`
+    with changed as (update evaluation set error = ${storable(message)}, evaluated_at = null where id = ${id} and state not in ('succeeded', 'failed', 'cancelled') returning id)
+    insert into event (evaluation_id, kind, data) select id, 'evaluation.error', ${JSON.stringify({ message: storable(message), ...(position ? { position } : {}) })} from changed`.execute(db)
+}
+
 export async function recordProgress(db: Database, id: number, progress: Readonly<Record<string, unknown>>): Promise<void> {
   await sql`
     with changed as (update evaluation set progress = progress || ${JSON.stringify(progress)}::jsonb where id = ${id} returning id)
@@ -174,11 +181,16 @@ export async function unfinishedJobNodes(db: Database, evaluationId: number): Pr
 
 /** Ends an evaluation whose jobs' nodes have all ended: succeeded if every job did. Gives how it ended. */
 export async function endEvaluation(db: Database, evaluationId: number): Promise<EvaluationState> {
-  const { rows } = await sql<{ errors: number; failed: number; dryRun: boolean }>`
-    select (select count(*) from job where evaluation_id = ${evaluationId} and error is not null) as errors,
+  const { rows } = await sql<{ errors: number; failed: number; fatal: string | null }>`
+    select (select error from evaluation where id = ${evaluationId} and evaluated_at is null) as fatal,
+      (select count(*) from job where evaluation_id = ${evaluationId} and error is not null) as errors,
       (select count(*) from demand d join node n on n.key = d.node_key
         where d.evaluation_id = ${evaluationId} and d.reason = 'job' and d.met_at is null and n.state = 'failed') as failed`.execute(db)
-  const { errors, failed } = rows[0]!
+  const { errors, failed, fatal } = rows[0]!
+  if (fatal !== null) {
+    await setEvaluationState(db, evaluationId, 'failed')
+    return 'failed'
+  }
   const problems = [...(errors > 0 ? [`${errors} attribute${errors === 1 ? '' : 's'} could not be evaluated`] : []), ...(failed > 0 ? [`${failed} job${failed === 1 ? '' : 's'} failed`] : [])]
   const state = problems.length === 0 ? 'succeeded' : 'failed'
   await setEvaluationState(db, evaluationId, state, problems.length === 0 ? undefined : problems.join(', '))

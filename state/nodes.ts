@@ -16,6 +16,8 @@ export interface NodeRecord {
   readonly system: string
   readonly features: readonly string[]
   readonly drvPath: string | null
+  /** Other .drv paths that make the same outputs. */
+  readonly aliases: readonly string[]
   readonly outputs: OutputPaths
   readonly fetch: FetchRequest | null
   readonly fixed: boolean
@@ -38,6 +40,7 @@ export interface NodeRow {
   readonly fixed: boolean
   readonly inputsKnown: boolean
   readonly substitutable: boolean
+  readonly substitutionFailed: boolean
   readonly priority: number
   readonly state: NodeState
   readonly outcome: NodeOutcome | null
@@ -45,7 +48,7 @@ export interface NodeRow {
 }
 
 const COLUMNS = sql.raw(`n.id, n.key, n.kind, n.name, n.system, n.features, n.drv_path as "drvPath", n.outputs, n.fetch, n.fixed,
-  n.inputs_known as "inputsKnown", n.substitutable, n.priority, n.state, n.outcome, n.run`)
+  n.inputs_known as "inputsKnown", n.substitutable, n.substitution_failed as "substitutionFailed", n.priority, n.state, n.outcome, n.run`)
 
 export async function readNodes(db: Database, keys: readonly NodeKey[]): Promise<Map<NodeKey, NodeRow>> {
   if (keys.length === 0) return new Map()
@@ -54,13 +57,13 @@ export async function readNodes(db: Database, keys: readonly NodeKey[]): Promise
 }
 
 /** A node with its registered inputs, in one query. */
-export async function readNodeWithInputs(db: Database, key: NodeKey): Promise<{ readonly node: NodeRow; readonly inputs: readonly NodeRow[] } | undefined> {
-  const { rows } = await sql<NodeRow>`
-    select ${COLUMNS} from node n where n.key = ${key}
+export async function readNodeWithInputs(db: Database, key: NodeKey): Promise<{ readonly node: NodeRow; readonly inputs: readonly NodeRow[]; /** the first evaluation that wanted it */ readonly evaluationId: number | null } | undefined> {
+  const { rows } = await sql<NodeRow & { evaluationId: number | null }>`
+    select ${COLUMNS}, (select min(e.evaluation_id) from evaluation_node e where e.node_key = n.key) as "evaluationId" from node n where n.key = ${key}
     union all
-    select ${COLUMNS} from node_input i join node n on n.key = i.input_key where i.node_key = ${key}`.execute(db)
+    select ${COLUMNS}, null from node_input i join node n on n.key = i.input_key where i.node_key = ${key}`.execute(db)
   const [node, ...inputs] = rows
-  return node && { node, inputs }
+  return node && { node, inputs, evaluationId: node.evaluationId }
 }
 
 /** Keys of nodes by .drv path, for those that have been registered. */
@@ -78,7 +81,7 @@ export async function nodeKeysOf(db: Database, drvPaths: readonly string[]): Pro
 export async function registerNodes(db: Database, records: readonly NodeRecord[], options: { readonly priority: number; readonly evaluationId?: number }): Promise<void> {
   if (records.length === 0) return
   const sorted = [...records].sort((a, b) => (a.key < b.key ? -1 : 1))
-  const json = JSON.stringify(sorted.map(({ inputs: _, drvPath, ...record }) => ({ ...record, drv_path: drvPath })))
+  const json = JSON.stringify(sorted.map(({ inputs: _inputs, aliases: _aliases, drvPath, ...record }) => ({ ...record, drv_path: drvPath })))
   await db.transaction().execute(async (trx) => {
     await sql`
       with given as (
@@ -93,7 +96,7 @@ export async function registerNodes(db: Database, records: readonly NodeRecord[]
         priority = least(n.priority, excluded.priority),
         substitutable = case when n.inputs_known then n.substitutable else excluded.substitutable end
       where n.priority > excluded.priority or (not n.inputs_known and n.substitutable is distinct from excluded.substitutable)`.execute(trx)
-    const aliases = sorted.flatMap(({ key, drvPath }) => (drvPath === null ? [] : [{ drv_path: drvPath, node_key: key }])).sort((a, b) => (a.drv_path < b.drv_path ? -1 : 1))
+    const aliases = sorted.flatMap(({ key, drvPath, aliases: others }) => [...(drvPath === null ? [] : [drvPath]), ...others].map((path) => ({ drv_path: path, node_key: key }))).sort((a, b) => (a.drv_path < b.drv_path ? -1 : 1))
     await sql`
       with given as (select * from jsonb_to_recordset(${JSON.stringify(aliases)}::jsonb) as r(drv_path text, node_key text)),
       added as (insert into derivation (drv_path, node_key) select drv_path, node_key from given order by drv_path on conflict do nothing),
@@ -121,6 +124,14 @@ export async function registerNodes(db: Database, records: readonly NodeRecord[]
       update node n set inputs_known = true from locked where n.id = locked.id`.execute(trx)
     if (options.evaluationId !== undefined) await addEvaluationNodes(trx, options.evaluationId, sorted.map((record) => record.key))
   })
+}
+
+/** These nodes' outputs were found valid: they have succeeded, unless somebody realises them now. */
+export async function markValid(db: Database, keys: readonly NodeKey[]): Promise<void> {
+  if (keys.length === 0) return
+  await sql`
+    with locked as (select id from node where key = any(${keys}) and ((state = 'waiting' and run = 0) or state = 'failed') order by key for update)
+    update node n set state = 'succeeded', outcome = '{"status": "succeeded", "how": "valid"}', ended_at = now(), touched_at = now() from locked where n.id = locked.id`.execute(db)
 }
 
 /** Makes nodes part of what an evaluation caused. */
@@ -157,8 +168,11 @@ export async function beginRuns(db: Database, keys: readonly NodeKey[]): Promise
         (state = 'waiting' and run = 0) or state = 'succeeded' or (state = 'failed' and not coalesce((outcome ->> 'cached')::boolean, false))
       ) order by key for update
     ), begun as (
-      update node n set run = n.run + 1, state = 'waiting', outcome = null, touched_at = now(), queued_at = null, started_at = null, ended_at = null
+      update node n set run = n.run + 1, state = 'waiting', outcome = null, substitution_failed = false, touched_at = now(), queued_at = null, started_at = null, ended_at = null
       from locked where n.id = locked.id returning n.id, n.key, n.run, n.priority
+    ), cleared as (
+      -- an address that did not answer in an earlier run may answer now
+      update derivation d set failure = null from begun where d.node_key = begun.key and d.failure ->> 'passing' = 'true'
     )
     select key as "nodeKey", id as "buildId", run, priority, 'waiting' as state, null::jsonb as outcome, true as begun from begun
     union all
@@ -183,6 +197,16 @@ export async function recordPlanned(db: Database, input: NodeInput, state: 'wait
     )
     select id from planned`.execute(db)
   return rows.length > 0
+}
+
+/** What the plan of a run was made from has changed: its edges are looked for anew. With `substitutionFailed`, no cache is asked for it in this run. */
+export async function forgetPlan(db: Database, input: NodeInput, options: { readonly substitutionFailed?: boolean } = {}): Promise<void> {
+  await sql`
+    with changed as (
+      update node set inputs_known = false, substitutable = false, substitution_failed = substitution_failed or ${options.substitutionFailed ?? false}, touched_at = now()
+      where key = ${input.nodeKey} and run = ${input.run} and state in ('waiting', 'queued', 'running') returning key
+    )
+    delete from node_input i using changed where i.node_key = changed.key`.execute(db)
 }
 
 /** Which base name each output of a floating derivation turned out to be. */

@@ -3,13 +3,20 @@
  * to the transaction (PathInfos) become visible at once; an outcome of a run that is over already changes nothing.
  */
 import { type Transaction, sql } from 'kysely'
+import type { FetchRequest } from '../contract/fetch.ts'
 import type { FailureCause, NodeKey, NodeOutcome } from '../contract/nodes.ts'
 import type { NodeInput } from '../contract/workflows.ts'
-import type { AttemptStep, Database, FarmTables } from './database.ts'
+import type { AttemptStep, Database, FarmTables, OutputPaths } from './database.ts'
 
 export interface Claim {
   readonly attemptId: number
   readonly number: number
+  readonly kind: 'derivation' | 'fetch'
+  readonly drvPath: string | null
+  readonly outputs: OutputPaths
+  readonly fetch: FetchRequest | null
+  readonly fixed: boolean
+  readonly substitutable: boolean
 }
 
 /**
@@ -21,7 +28,7 @@ export async function claimNode(db: Database, input: NodeInput, worker: string, 
   const { rows } = await sql<Claim>`
     with claimed as (
       update node set state = 'running', started_at = now(), touched_at = now(), queued_at = coalesce(queued_at, now())
-      where key = ${input.nodeKey} and run = ${input.run} and state in ('waiting', 'queued', 'running') returning id, name
+      where key = ${input.nodeKey} and run = ${input.run} and state in ('waiting', 'queued', 'running') returning *
     ), lost as (
       update attempt a set ended_at = now(), step = 'ended', outcome = '{"status": "fault", "kind": "killed", "message": "its worker did not report back"}'
       from claimed where a.node_id = claimed.id and a.ended_at is null
@@ -32,24 +39,23 @@ export async function claimNode(db: Database, input: NodeInput, worker: string, 
     ), event as (
       insert into event (node_id, kind, data) select claimed.id, 'build.started', jsonb_build_object('name', name, 'worker', ${worker}::text, 'attempt', begun.number, 'step', ${step}::text) from claimed, begun
     )
-    select id as "attemptId", number from begun`.execute(db)
+    select begun.id as "attemptId", number, kind, drv_path as "drvPath", outputs, fetch, fixed, substitutable from begun, claimed`.execute(db)
   return rows[0]
 }
 
 /** What the attempt does now, for those who watch. */
-export async function recordStep(db: Database, input: NodeInput, attemptId: number, step: AttemptStep, figures: Readonly<Record<string, unknown>> = {}): Promise<void> {
+export async function recordStep(db: Database, attemptId: number, step: AttemptStep, figures: Readonly<Record<string, unknown>> = {}): Promise<void> {
   await sql`
     with changed as (update attempt set step = ${step}, figures = figures || ${JSON.stringify(figures)}::jsonb where id = ${attemptId} and ended_at is null returning node_id)
     insert into event (node_id, kind, data) select node_id, 'build.step', jsonb_build_object('step', ${step}::text) || ${JSON.stringify(figures)}::jsonb from changed`.execute(db)
-  void input
 }
 
 /** A run's end. `attempt` where one made it; `realisations` of floating outputs. */
 export interface OutcomeRecord {
   readonly outcome: NodeOutcome
   readonly attempt?: { readonly id: number; readonly figures: Readonly<Record<string, unknown>>; readonly logBlob?: string; readonly logBytes: number }
-  /** The .drv that was tried, where the node is a fixed output. */
-  readonly drvPath?: string
+  /** What the outputs of a floating derivation turned out to be. */
+  readonly realised?: { readonly drvPath: string; readonly outputs: ReadonlyMap<string, string> }
 }
 
 /** Waiters that may have nothing left to wait for; look once the transaction is committed. Undefined: the run was over. */
@@ -58,6 +64,7 @@ export type RecordedOutcome = { readonly waiters: readonly number[] } | undefine
 /** Records how a run ended, in the caller's transaction; after its commit the caller tells the world (waiters.ts: `settled`). */
 export async function recordOutcome(trx: Database | Transaction<FarmTables>, input: NodeInput, record: OutcomeRecord): Promise<RecordedOutcome> {
   const { outcome, attempt } = record
+  const realised = [...record.realised?.outputs ?? []].map(([output, baseName]) => ({ drv_path: record.realised!.drvPath, output, base_name: baseName }))
   const state = outcome.status
   const json = JSON.stringify(outcome)
   const { rows } = await sql<{ ended: boolean; waiters: number[] }>`
@@ -68,6 +75,9 @@ export async function recordOutcome(trx: Database | Transaction<FarmTables>, inp
       delete from waiter_node where node_key in (select key from ended) returning waiter_id
     ), met as (
       update demand set met_at = now() where node_key in (select key from ended) and met_at is null and ${state} = 'succeeded'
+    ), realised as (
+      insert into realisation (drv_path, output, base_name) select drv_path, output, base_name
+      from jsonb_to_recordset(${JSON.stringify(realised)}::jsonb) as r(drv_path text, output text, base_name text) on conflict do nothing
     ), attempted as (
       update attempt set ended_at = now(), step = 'ended', outcome = ${json}, figures = figures || ${JSON.stringify(attempt?.figures ?? {})}::jsonb,
         log_blob = ${attempt?.logBlob ?? null}, log_bytes = ${attempt?.logBytes ?? 0}

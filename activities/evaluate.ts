@@ -1,0 +1,146 @@
+/**
+ * Ring: activities. Evaluations: the activity that supervises an evaluator's process, and the small ones around it. Upstream
+ * counterpart: hydra-evaluator.
+ */
+import type { EvaluationActivities, EvaluateResult, EvaluationInput } from '../contract/workflows.ts'
+import { evaluationWorkflowId } from '../contract/queues.ts'
+import { endEvaluation, getEvaluation, jobDerivations, recordFatalError, setEvaluationState, unfinishedJobNodes } from '../state/evaluations.ts'
+import { beginRuns } from '../state/nodes.ts'
+import { registerWaiter } from '../state/waiters.ts'
+import type { Dependencies } from './dependencies.ts'
+import { ContentKeeper } from './evaluation-content.ts'
+import { evaluationSettings, EvaluationSession, isFinal } from './evaluation-session.ts'
+import { withKinds } from './faults.ts'
+import { whileBeating } from './heartbeats.ts'
+import type { OutcomeHub } from './outcome-hub.ts'
+import { Semaphore } from './semaphore.ts'
+
+/** Evaluators of this worker that wait for nodes, and everything else that evaluations of one worker share. */
+export class Evaluations {
+  readonly #parts: Dependencies
+  readonly #hub: OutcomeHub
+  readonly #residentQueue: string
+  readonly #content: ContentKeeper
+  readonly #slots: Semaphore
+  readonly #resident = new Map<number, { readonly session: EvaluationSession; readonly timer: NodeJS.Timeout }>()
+
+  constructor(parts: Dependencies, hub: OutcomeHub, residentQueue: string) {
+    this.#parts = parts
+    this.#hub = hub
+    this.#residentQueue = residentQueue
+    this.#content = new ContentKeeper(parts.store, parts.derivations)
+    this.#slots = new Semaphore(parts.settings.worker.evaluationSlots)
+  }
+
+  activities(): Pick<EvaluationActivities, 'evaluate'> {
+    return {
+      evaluate: (input) => whileBeating(this.#parts.running, `evaluation:${input.evaluationId}`, async (signal) => {
+        const giveBack = await this.#slots.acquire(signal)
+        try {
+          return await this.#evaluate(input, signal)
+        } finally {
+          giveBack()
+        }
+      }),
+    }
+  }
+
+  /** Ends a parked evaluator that nobody will go on with. */
+  drop(evaluationId: number): void {
+    const resident = this.#resident.get(evaluationId)
+    if (!resident) return
+    clearTimeout(resident.timer)
+    this.#resident.delete(evaluationId)
+    resident.session.close()
+  }
+
+  /** Evaluations that are parked here. */
+  parked(): number[] {
+    return [...this.#resident.keys()]
+  }
+
+  close(): void {
+    for (const id of this.parked()) this.drop(id)
+  }
+
+  async #evaluate({ evaluationId }: EvaluationInput, signal: AbortSignal): Promise<EvaluateResult> {
+    const { database: { db } } = this.#parts
+    const evaluation = await getEvaluation(db, evaluationId)
+    if (!evaluation || evaluation.endedAt) {
+      this.drop(evaluationId)
+      return { kind: 'finished' }
+    }
+    if (evaluation.evaluatedAt) {
+      await this.#demandAgain(evaluationId, evaluation.request.priority, evaluation.request.dryRun)
+      return { kind: 'finished' }
+    }
+    const session = this.#take(evaluationId) ?? new EvaluationSession(this.#parts, this.#hub, this.#content, evaluationId, evaluation.request, evaluationSettings(this.#parts, evaluation.request))
+    let parked = false
+    try {
+      const end = await session.run(signal)
+      if (end === 'finished') return { kind: 'finished' }
+      const waiter = await registerWaiter(db, evaluationWorkflowId(evaluationId), 'any', session.waitingFor)
+      parked = true
+      this.#park(evaluationId, session)
+      return { kind: 'parked', residentQueue: this.#residentQueue, waiter: waiter ?? 0 }
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!isFinal(error)) throw error
+      await recordFatalError(db, evaluationId, (error as Error).message)
+      return { kind: 'finished' }
+    } finally {
+      if (!parked) session.close()
+    }
+  }
+
+  #park(evaluationId: number, session: EvaluationSession): void {
+    const { settings, logger } = this.#parts
+    const timer = setTimeout(() => {
+      logger.info({ evaluation: evaluationId }, 'an evaluator that waited for long gives its memory back')
+      this.drop(evaluationId)
+    }, settings.evaluator.residentSeconds * 1000)
+    timer.unref()
+    this.#resident.set(evaluationId, { session, timer })
+  }
+
+  #take(evaluationId: number): EvaluationSession | undefined {
+    const resident = this.#resident.get(evaluationId)
+    if (!resident) return undefined
+    clearTimeout(resident.timer)
+    this.#resident.delete(evaluationId)
+    return resident.session
+  }
+
+  /** An evaluation whose jobs are all known, taken up again: after a retry, or with a Temporal that knows nothing of it. */
+  async #demandAgain(evaluationId: number, priority: number, dryRun: boolean): Promise<void> {
+    if (dryRun) return
+    const { database: { db }, planner, motion } = this.#parts
+    const jobs = await jobDerivations(db, evaluationId)
+    const planned = await planner.plan(jobs.map((job) => ({ kind: 'derivation', ...job })), { priority, evaluationId, registerValid: true })
+    const { begun } = await beginRuns(db, [...new Set(planned.filter((one) => !one.valid).map((one) => one.key))])
+    await motion.startNodes(begun)
+  }
+}
+
+/** The local activities of the evaluation workflow. */
+export function settleActivities(parts: Pick<Dependencies, 'database' | 'figures'>): Pick<EvaluationActivities, 'settleEvaluation' | 'failEvaluation'> {
+  const { database: { db }, figures } = parts
+  return {
+    settleEvaluation: ({ evaluationId }) => withKinds(async () => {
+      const evaluation = await getEvaluation(db, evaluationId)
+      if (!evaluation || evaluation.endedAt) return { kind: 'ended' }
+      const unfinished = await unfinishedJobNodes(db, evaluationId)
+      if (unfinished.length > 0) {
+        await setEvaluationState(db, evaluationId, 'building')
+        const waiter = await registerWaiter(db, evaluationWorkflowId(evaluationId), 'all', unfinished)
+        if (waiter !== undefined) return { kind: 'waiting', waiter }
+      }
+      figures.evaluations.ended.inc({ state: await endEvaluation(db, evaluationId) })
+      return { kind: 'ended' }
+    }),
+    failEvaluation: ({ evaluationId }, { state, message }) => withKinds(async () => {
+      await setEvaluationState(db, evaluationId, state, message)
+      figures.evaluations.ended.inc({ state })
+    }),
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * Ring: activities. A node from inputs to PathInfo, in one activity on one machine: claimed, substituted, downloaded or built, and
+ * committed. PathInfos, the outcome and the attempt's end become visible in one transaction; of two attempts the first to
+ * commit wins. Upstream counterpart: DerivationGoal; Hydra's State::doBuildStep.
+ *
+ * What ends with a cause is a result and is returned. What is thrown is a fault of this machine or of the way to another, and
+ * Temporal tries it again, here or elsewhere.
+ */
+import { SpanStatusCode, trace } from '@opentelemetry/api'
+import { asFirnError, FirnError } from '../contract/errors.ts'
+import { type FailureCause, isCached, type NodeOutcome } from '../contract/nodes.ts'
+import type { NodeActivities, NodeInput, RealiseResult } from '../contract/workflows.ts'
+import { parseBaseName, parseStorePath } from '../nix/store-path.ts'
+import { announce } from '../state/motion.ts'
+import { forgetPlan, readNodes } from '../state/nodes.ts'
+import { claimNode, type Claim, endAttempt, nextAddress, recordOutcome } from '../state/outcomes.ts'
+import type { PathInfo } from '../store/path-info/interface.ts'
+import type { Dependencies } from './dependencies.ts'
+import { whileBeating } from './heartbeats.ts'
+import { LogWriter } from './log-writer.ts'
+import { realiseBuild } from './realise-build.ts'
+import { StepReporter } from './step-reporter.ts'
+
+/** How a try ended, before it is recorded. */
+type Ended =
+  | { readonly kind: 'succeeded'; readonly how: 'valid' | 'built' | 'fetched' | 'substituted'; readonly infos: readonly PathInfo[]; readonly outputs?: ReadonlyMap<string, string> }
+  | { readonly kind: 'failed'; readonly cause: FailureCause }
+  | { readonly kind: 'again'; readonly reason: string; readonly substitutionFailed?: boolean }
+
+interface Attempt {
+  readonly input: NodeInput
+  readonly claim: Claim
+  readonly signal: AbortSignal
+  readonly log: LogWriter
+  readonly steps: StepReporter
+}
+
+const tracer = trace.getTracer('firn')
+
+export function realiseActivities(dependencies: Dependencies): Pick<NodeActivities, 'realiseNode'> {
+  return {
+    realiseNode: (input) => whileBeating(dependencies.running, input.nodeKey, (signal) => realiseNode(dependencies, input, signal)),
+  }
+}
+
+async function realiseNode(dependencies: Dependencies, input: NodeInput, signal: AbortSignal): Promise<RealiseResult> {
+  const { database: { db }, motion, buildSlots, workerId, figures, logger } = dependencies
+  const row = (await readNodes(db, [input.nodeKey])).get(input.nodeKey)
+  const needsSlot = row?.kind === 'derivation' && !row.substitutable
+  const giveBack = needsSlot ? await buildSlots.acquire(signal) : () => undefined
+  let result: RealiseResult
+  let waiters: readonly number[] = []
+  try {
+    const step = row?.substitutable ? 'substituting' : row?.kind === 'fetch' ? 'fetching' : 'building'
+    const claim = await claimNode(db, input, workerId, step)
+    if (!claim) return await endedOutcome(dependencies, input)
+    const attempt: Attempt = {
+      input, claim, signal, log: new LogWriter(db, claim.attemptId),
+      steps: new StepReporter(db, claim.attemptId, step, (error) => logger.warn({ error }, 'could not record a step')),
+    }
+    try {
+      ({ result, waiters } = await tryNode(dependencies, attempt))
+    } catch (error) {
+      await recordFault(dependencies, attempt, error)
+      throw error
+    } finally {
+      attempt.steps.end()
+      await attempt.log.settle().catch((error: unknown) => logger.warn({ error }, 'could not remove the chunks of a log'))
+    }
+  } finally {
+    giveBack()
+  }
+  if (result.status === 'again') return result
+  figures.builds.ended.inc({ result: result.status === 'succeeded' ? result.how : result.cause.kind })
+  await announce(db, motion, [input.nodeKey], waiters)
+  return result
+}
+
+/** Tries, and records how it ended. */
+async function tryNode(dependencies: Dependencies, attempt: Attempt): Promise<{ readonly result: RealiseResult; readonly waiters: readonly number[] }> {
+  const { input, claim } = attempt
+  return await tracer.startActiveSpan(`node ${input.nodeKey.slice(33)}`, { attributes: { 'firn.node': input.nodeKey, 'firn.build_id': input.buildId, 'firn.attempt': claim.number } }, async (span) => {
+    try {
+      const recorded = await realise(dependencies, attempt, (ended) => recordEnd(dependencies, attempt, ended))
+      if (recorded.result.status === 'failed') span.setStatus({ code: SpanStatusCode.ERROR, message: recorded.result.cause.kind })
+      span.setAttribute('firn.result', recorded.result.status)
+      return recorded
+    } catch (error) {
+      span.recordException(error as Error)
+      span.setStatus({ code: SpanStatusCode.ERROR })
+      throw error
+    } finally {
+      span.end()
+    }
+  })
+}
+
+interface Recorded { readonly result: RealiseResult; readonly waiters: readonly number[] }
+
+async function realise(dependencies: Dependencies, attempt: Attempt, end: (ended: Ended) => Promise<Recorded>): Promise<Recorded> {
+  const { claim, input, signal, steps } = attempt
+  const { planner, store } = dependencies
+  if ((await planner.validOutputs([{ key: input.nodeKey, outputs: claim.outputs, drvPath: claim.drvPath }])).size > 0) return await end({ kind: 'succeeded', how: 'valid', infos: [] })
+  if (claim.substitutable) return await end(await substitute(dependencies, attempt))
+  if (claim.kind === 'fetch') return await end(await download(dependencies, attempt))
+  if (claim.drvPath === null) return await end({ kind: 'failed', cause: { kind: 'invalid-derivation', reason: 'nothing says how to make it' } })
+  const known = await dependencies.derivations.readOne(claim.drvPath)
+  return await tracer.startActiveSpan('build', async (span) => {
+    try {
+      return await realiseBuild(dependencies, known, { signal, log: attempt.log, steps }, async (outcome) => {
+        if (outcome.kind === 'inputs-missing') return await end({ kind: 'again', reason: `inputs are not valid: ${outcome.paths.join(', ')}` })
+        if (outcome.kind === 'failed') return await end(outcome)
+        const recorded = await end({ kind: 'succeeded', how: 'built', infos: outcome.infos, ...(known.floating ? { outputs: outcome.outputs } : {}) })
+        for (const { storePath, localPath } of outcome.trees) await store.local.adopt(storePath, localPath)
+        return recorded
+      })
+    } finally {
+      span.end()
+    }
+  })
+}
+
+async function substitute({ store, logger }: Dependencies, { claim, signal, steps }: Attempt): Promise<Ended> {
+  const paths = Object.values(claim.outputs).flatMap((base) => (base === null ? [] : [parseBaseName(base)]))
+  try {
+    // registers what it takes by itself, references first
+    await store.substituters?.substitute(paths, { signal, onProgress: (progress) => steps.progress({ fetchedBytes: progress.bytes, ...(progress.total === undefined ? {} : { totalBytes: progress.total }) }) })
+    return { kind: 'succeeded', how: 'substituted', infos: [] }
+  } catch (error) {
+    signal.throwIfAborted()
+    const { kind, message } = asFirnError(error)
+    if (!['not-found', 'unavailable', 'hash-mismatch', 'corrupt', 'invalid-input'].includes(kind)) throw error
+    logger.warn({ error, paths: paths.map(String) }, 'a cache could not give what it said it had')
+    if (claim.drvPath === null && claim.fetch === null) return { kind: 'failed', cause: { kind: 'unreachable', urls: [], reason: message } }
+    return { kind: 'again', reason: message, substitutionFailed: true }
+  }
+}
+
+async function download({ fetchers }: Dependencies, { claim, input, signal, steps, log }: Attempt): Promise<Ended> {
+  if (!claim.fetch) return { kind: 'failed', cause: { kind: 'invalid-derivation', reason: `the source '/nix/store/${input.nodeKey}' is not in the store, and no cache has it` } }
+  const fetched = await fetchers.fetch(claim.fetch, { signal, onProgress: (progress) => steps.progress({ fetchedBytes: progress.bytes, ...(progress.total === undefined ? {} : { totalBytes: progress.total }) }) })
+  if (!fetched.ok) {
+    await log.line(JSON.stringify(fetched.cause))
+    return { kind: 'failed', cause: fetched.cause }
+  }
+  const { pathInfo } = fetched
+  if (pathInfo.storePath.baseName !== input.nodeKey) throw new FirnError('internal', `a download gave ${pathInfo.storePath.baseName} in place of ${input.nodeKey}`)
+  return { kind: 'succeeded', how: 'fetched', infos: [claim.drvPath === null ? pathInfo : { ...pathInfo, deriver: parseStorePath(claim.drvPath) }] }
+}
+
+/** Makes an end visible: PathInfos, outcome and attempt at once. */
+async function recordEnd(dependencies: Dependencies, attempt: Attempt, ended: Ended): Promise<Recorded> {
+  const { database: { db }, store, logger } = dependencies
+  const { input, claim, steps, log } = attempt
+  const logged = await log.finish(store.blobs)
+  steps.end()
+  for (const [step, seconds] of Object.entries(steps.figures['seconds'] as Record<string, number>)) dependencies.figures.builds.step.observe({ step }, seconds)
+  const figures = steps.figures
+
+  if (ended.kind === 'failed' && claim.fixed && claim.drvPath !== null) {
+    // another address may work: the run goes on with another .drv of the same output, if there is one
+    const next = await nextAddress(db, input, claim.drvPath, ended.cause, isCached(ended.cause))
+    if (next !== undefined) {
+      logger.info({ node: input.nodeKey, failed: claim.drvPath, next, cause: ended.cause }, 'a fixed output is tried by another derivation')
+      await endAttempt(db, claim.attemptId, { kind: ended.cause.kind, message: 'another derivation of the same output is tried', ...logged, figures })
+      await forgetPlan(db, input)
+      return { result: { status: 'again' }, waiters: [] }
+    }
+  }
+  if (ended.kind === 'again') {
+    await forgetPlan(db, input, ended)
+    await endAttempt(db, claim.attemptId, { kind: 'again', message: ended.reason, ...logged, figures })
+    return { result: { status: 'again' }, waiters: [] }
+  }
+  const outcome: NodeOutcome = ended.kind === 'succeeded'
+    ? { status: 'succeeded', how: ended.how }
+    : { status: 'failed', cause: ended.cause, cached: isCached(ended.cause), logTail: log.tail() }
+  const recorded = await db.transaction().execute(async (trx) => {
+    if (ended.kind === 'succeeded' && ended.infos.length > 0) await store.pathInfos.putWithin(trx, ended.infos)
+    return await recordOutcome(trx, input, {
+      outcome, attempt: { id: claim.attemptId, figures, ...logged },
+      ...(ended.kind === 'succeeded' && ended.outputs && claim.drvPath !== null ? { realised: { drvPath: claim.drvPath, outputs: ended.outputs } } : {}),
+    })
+  })
+  if (recorded) return { result: outcome, waiters: recorded.waiters }
+  return { result: await endedOutcome(dependencies, input), waiters: [] }
+}
+
+async function recordFault({ database: { db }, store, logger }: Dependencies, attempt: Attempt, error: unknown): Promise<void> {
+  const { kind, message } = asFirnError(error)
+  logger.warn({ error, node: attempt.input.nodeKey, attempt: attempt.claim.number }, 'an attempt ended by a fault')
+  try {
+    const logged = await attempt.log.finish(store.blobs).catch(() => ({ logBytes: attempt.log.bytes }))
+    await endAttempt(db, attempt.claim.attemptId, { kind, message, ...logged, figures: attempt.steps.figures })
+  } catch (second) {
+    logger.warn({ error: second }, 'could not record the fault')
+  }
+}
+
+/** The outcome of a run that somebody else has ended. */
+async function endedOutcome({ database: { db } }: Pick<Dependencies, 'database'>, input: NodeInput): Promise<NodeOutcome> {
+  const node = (await readNodes(db, [input.nodeKey])).get(input.nodeKey)
+  if (node?.run === input.run && node.outcome) return node.outcome
+  return { status: 'failed', cause: { kind: 'cancelled', reason: 'another run has taken its place' }, cached: false }
+}
