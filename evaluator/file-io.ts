@@ -1,0 +1,360 @@
+/**
+ * Ring: evaluator. EvalIO over this machine's files and a folder that holds store paths. What an evaluation adds to the store is told to
+ * a sink (a supervisor, a local store, nobody) and readable at once under its store path, wherever it really lies. What isn't there
+ * yet becomes a need. Upstream counterpart: the store and accessors that Nix's EvalState is given.
+ */
+import { Buffer } from 'node:buffer'
+import { hash } from 'node:crypto'
+import { lstatSync, writeFileSync } from 'node:fs'
+import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from '../contract/fetch.ts'
+import type { EvaluatorMessage, Need, NeedAnswer } from '../contract/evaluations.ts'
+import { EvalIOError, NeedFailed, Suspended, type EvalIO, type FileKind, type FileStatus } from '../eval/io.ts'
+import { parseDerivation } from '../nix/derivation.ts'
+import { formatHash } from '../nix/hash.ts'
+import { narOfFile } from '../nix/nar-writer.ts'
+import { derivationName, makeFixedOutputPath, makeTextPath, parseStorePath } from '../nix/store-path.ts'
+import { LocalFiles } from './local-files.ts'
+import { nativePath, splitStorePath, textOfBytes } from './paths.ts'
+import { readSourceTree } from './source-tree.ts'
+
+/** What an evaluation adds to the store, in an order in which content comes before what refers to it. */
+export type StoreAddition = Extract<EvaluatorMessage, { readonly kind: 'source' | 'text' | 'derivation' | 'known-fetch' }>
+
+export interface FileIOOptions {
+  /** Folders in which store paths lie under their base names, asked in this order. */
+  readonly storeFolders: readonly string[]
+  readonly environment: ReadonlyMap<string, string>
+  /** Results that an evaluation keeps for its whole life: the time, unlocked fetches. */
+  readonly journal: Readonly<Record<string, unknown>>
+  /** A store path that nobody knows is asked for instead of being reported missing. */
+  readonly asksForUnknownPaths: boolean
+  /** A folder for the few contents that lie nowhere on disk yet must be ingested as files; asked for when first needed. */
+  readonly scratchFolder: () => string
+  readonly add: (addition: StoreAddition) => void
+  readonly record: (key: string, value: unknown) => void
+  readonly trace: (level: 'trace' | 'warn', text: string) => void
+}
+
+/** Where the content of a store path is. */
+type Place =
+  | { readonly kind: 'local'; readonly path: string; /** what a filter left in */ readonly entries?: ReadonlySet<string> }
+  | { readonly kind: 'text'; readonly content: string }
+
+export class FileIO implements EvalIO {
+  private readonly options: FileIOOptions
+  private readonly files = new LocalFiles()
+  private readonly places = new Map<string, Place>()
+  private readonly derivations = new Map<string, string>()
+  private readonly knownReferences = new Map<string, readonly string[]>()
+  private readonly fetches = new Map<string, FetchRequest>()
+  private readonly unlocked = new Map<string, UnlockedFetchResult>()
+  private readonly failures = new Map<string, string>()
+  private readonly added = new Map<string, string>()
+  /** Outputs whose path only their build tells: by `DRV!OUTPUT`, and the needs that ask for them. */
+  private readonly resolvedOutputs = new Map<string, string>()
+  private readonly outputNeeds = new Map<string, string>()
+  private scratchFiles = 0
+  private time: number | undefined
+
+  constructor(options: FileIOOptions) {
+    this.options = options
+  }
+
+  /** Takes in answers; from now on what they are about is readable, or fails. */
+  answer(answers: readonly NeedAnswer[]): void {
+    for (const answer of answers) {
+      if (!answer.ok) {
+        this.failures.set(answer.key, answer.message)
+        continue
+      }
+      this.failures.delete(answer.key)
+      this.places.set(answer.storePath, { kind: 'local', path: answer.localPath })
+      const output = this.outputNeeds.get(answer.key)
+      if (output !== undefined) this.resolvedOutputs.set(output, answer.storePath)
+      if (answer.fetched !== undefined) {
+        this.unlocked.set(answer.key, answer.fetched)
+        this.options.record(answer.key, answer.fetched)
+      }
+    }
+  }
+
+  readFile(path: string): Uint8Array {
+    const place = this.find(path)
+    if (place.kind === 'text') return Buffer.from(place.content, 'latin1')
+    return this.following(place.path, path, (local) => this.files.readFile(local))
+  }
+
+  readDirectory(path: string): ReadonlyMap<string, FileKind> {
+    if (path === '/nix/store') return new Map()
+    const place = this.find(path)
+    if (place.kind === 'text') throw new EvalIOError('not-a-directory', path, `'${textOfBytes(path)}' is not a directory`)
+    const entries = this.following(place.path, path, (local) => this.files.readDirectory(local))
+    if (place.entries === undefined) return entries
+    const prefix = place.relative === '' ? '' : `${place.relative}/`
+    return new Map([...entries].filter(([name]) => place.entries!.has(prefix + name)))
+  }
+
+  status(path: string): FileStatus | undefined {
+    if (path === '/nix/store' || path === '/nix') return { kind: 'directory', executable: false, size: 0 }
+    let place: Found
+    try {
+      place = this.find(path)
+    } catch (error) {
+      // asking whether a path exists is no error, whoever could not find it
+      if (error instanceof EvalIOError && error.kind === 'missing') return undefined
+      if (error instanceof NeedFailed && error.key.startsWith('path:')) return undefined
+      throw error
+    }
+    if (place.kind === 'text') return { kind: 'regular', executable: false, size: place.content.length }
+    return this.following(place.path, path, (local) => this.files.status(local))
+  }
+
+  readLink(path: string): string {
+    const place = this.find(path)
+    if (place.kind === 'text') throw new EvalIOError('failed', path, `'${textOfBytes(path)}' is not a symlink`)
+    return this.following(place.path, path, (local) => this.files.readLink(local))
+  }
+
+  /**
+   * Symlinks within the store point to `/nix/store/…`, which the machine may not have there: where the plain way finds nothing, the
+   * path is walked link by link and each link's target looked up anew.
+   */
+  private following<T>(local: string, path: string, work: (local: string) => T): T {
+    let result: T
+    try {
+      result = work(local)
+      if (result !== undefined) return result
+    } catch (error) {
+      if (!(error instanceof EvalIOError) || error.kind !== 'missing') throw error
+      const other = this.withoutLinks(path)
+      if (other === undefined) throw error
+      return work(other)
+    }
+    const other = this.withoutLinks(path)
+    return other === undefined ? result : work(other)
+  }
+
+  private withoutLinks(path: string): string | undefined {
+    let rest = path.split('/').slice(1)
+    let at = ''
+    for (let links = 0; rest.length > 0;) {
+      const next = `${at}/${rest[0]!}`
+      rest = rest.slice(1)
+      const place = next === '/nix' || next === '/nix/store' ? undefined : this.placeOf(next)
+      if (place === undefined || place.kind === 'text') {
+        at = next
+        continue
+      }
+      if (this.files.status(place.path)?.kind !== 'symlink') {
+        at = next
+        continue
+      }
+      if (++links > 100) return undefined
+      const target = this.files.readLink(place.path)
+      const joined = target.startsWith('/') ? target : `${at}/${target}`
+      const segments: string[] = []
+      for (const segment of joined.split('/')) {
+        if (segment === '..') segments.pop()
+        else if (segment !== '' && segment !== '.') segments.push(segment)
+      }
+      rest = [...segments, ...rest]
+      at = ''
+    }
+    if (at === path) return undefined
+    const place = this.find(at)
+    return place.kind === 'local' ? place.path : undefined
+  }
+
+  /** Where a path lies; throws or suspends where its store path isn't there. */
+  private find(path: string): Found {
+    const place = this.placeOf(path)
+    if (place !== undefined) return place
+    const { storePath } = splitStorePath(path)!
+    const request = this.fetches.get(storePath)
+    if (request !== undefined) return this.suspend({ kind: 'fetch', key: `fetch:${storePath}`, storePath, request })
+    if (this.options.asksForUnknownPaths && isWellFormed(storePath)) return this.suspend({ kind: 'path', key: `path:${storePath}`, storePath })
+    throw new EvalIOError('missing', path, `path '${textOfBytes(path)}' does not exist`)
+  }
+
+  /** As `find`; undefined where the store path isn't there. */
+  private placeOf(path: string): Found | undefined {
+    const split = splitStorePath(path)
+    if (split === undefined) return { kind: 'local', path, relative: '' }
+    const place = this.storePlace(split.storePath)
+    if (place === undefined) return undefined
+    const relative = split.rest.slice(1)
+    if (place.kind === 'text') {
+      if (relative === '') return place
+      throw new EvalIOError('missing', path, `path '${textOfBytes(path)}' does not exist`)
+    }
+    if (place.entries !== undefined && relative !== '' && !place.entries.has(relative)) throw new EvalIOError('missing', path, `path '${textOfBytes(path)}' does not exist`)
+    return { kind: 'local', path: place.path + split.rest, relative, ...(place.entries === undefined ? {} : { entries: place.entries }) }
+  }
+
+  private storePlace(storePath: string): Place | undefined {
+    const known = this.places.get(storePath)
+    if (known !== undefined) return known
+    const derivation = this.derivations.get(storePath)
+    if (derivation !== undefined) return { kind: 'text', content: derivation }
+    const baseName = storePath.slice('/nix/store/'.length)
+    for (const folder of this.options.storeFolders) {
+      const path = `${folder}/${baseName}`
+      // not remembered where it is missing: it may come
+      if (lstatSync(nativePath(path), { throwIfNoEntry: false }) === undefined) continue
+      const place: Place = { kind: 'local', path }
+      this.places.set(storePath, place)
+      return place
+    }
+    return undefined
+  }
+
+  private suspend(need: Need): never {
+    const failure = this.failures.get(need.key)
+    if (failure !== undefined) throw new NeedFailed(need.key, failure)
+    throw new Suspended(need)
+  }
+
+  environment(name: string): string | undefined {
+    return this.options.environment.get(name)
+  }
+
+  currentTime(): number {
+    if (this.time !== undefined) return this.time
+    const recorded = this.options.journal['current-time']
+    this.time = typeof recorded === 'number' ? recorded : Math.floor(Date.now() / 1000)
+    if (recorded === undefined) this.options.record('current-time', this.time)
+    return this.time
+  }
+
+  addPath(request: Parameters<EvalIO['addPath']>[0]): string {
+    const { path, name, method, filter } = request
+    const key = filter === undefined ? `${method} ${name} ${path}` : undefined
+    const known = key === undefined ? undefined : this.added.get(key)
+    if (known !== undefined) return known
+    const place = this.find(path)
+    const storePath = place.kind === 'text' ? this.addVirtual(place.content, name, method) : this.addTree(place, path, name, method, filter)
+    if (key !== undefined) this.added.set(key, storePath)
+    return storePath
+  }
+
+  private addTree(place: Found & { readonly kind: 'local' }, path: string, name: string, method: 'flat' | 'nar', filter: Parameters<EvalIO['addPath']>[0]['filter']): string {
+    if (method === 'flat') {
+      // one file, and never executable: that is what the path says
+      const content = this.readFile(path)
+      const storePath = makeFixedOutputPath(name, { method, hash: { algorithm: 'sha256', bytes: hash('sha256', content, 'buffer') } }).toString()
+      const narHash = hash('sha256', Buffer.concat(narOfFile(content)), 'buffer')
+      return this.announce(storePath, place.path, formatHash({ algorithm: 'sha256', bytes: narHash }, 'sri'), false, undefined)
+    }
+    const within = place.entries
+    const prefix = place.relative === '' ? '' : `${place.relative}/`
+    const accepts = within === undefined
+      ? filter
+      : (at: string, kind: FileKind): boolean => within.has(prefix + at.slice(path.length + 1)) && (filter === undefined || filter(at, kind))
+    const tree = readSourceTree(this.files, place.path, path, accepts)
+    const storePath = makeFixedOutputPath(name, { method, hash: tree.narHash }).toString()
+    return this.announce(storePath, place.path, formatHash(tree.narHash, 'sri'), true, tree.entries)
+  }
+
+  private announce(storePath: string, localPath: string, narHash: string, recursive: boolean, entries: readonly string[] | undefined): string {
+    if (!this.places.has(storePath)) {
+      this.places.set(storePath, { kind: 'local', path: localPath, ...(entries === undefined ? {} : { entries: new Set(entries) }) })
+      this.options.add({ kind: 'source', storePath, localPath, narHash, recursive, ...(entries === undefined ? {} : { entries }) })
+    }
+    return storePath
+  }
+
+  /** The file of a derivation or text of this evaluation, added under another name. */
+  private addVirtual(content: string, name: string, method: 'flat' | 'nar'): string {
+    const bytes = Buffer.from(content, 'latin1')
+    const nar = hash('sha256', Buffer.concat(narOfFile(bytes)), 'buffer')
+    const storePath = makeFixedOutputPath(name, { method, hash: { algorithm: 'sha256', bytes: method === 'flat' ? hash('sha256', bytes, 'buffer') : nar } }).toString()
+    const localPath = `${this.options.scratchFolder()}/${this.scratchFiles++}`
+    writeFileSync(localPath, bytes)
+    return this.announce(storePath, localPath, formatHash({ algorithm: 'sha256', bytes: nar }, 'sri'), method === 'nar', undefined)
+  }
+
+  addText(name: string, content: string, references: readonly string[]): string {
+    const storePath = makeTextPath(name, { algorithm: 'sha256', bytes: hash('sha256', Buffer.from(content, 'latin1'), 'buffer') }, references).toString()
+    if (this.places.get(storePath)?.kind === 'text') return storePath
+    this.places.set(storePath, { kind: 'text', content })
+    this.knownReferences.set(storePath, references)
+    this.options.add({ kind: 'text', storePath, content, references })
+    return storePath
+  }
+
+  addDerivation(drvPath: string, aterm: string, references: readonly string[]): void {
+    if (this.derivations.has(drvPath)) return
+    this.derivations.set(drvPath, aterm)
+    this.knownReferences.set(drvPath, references)
+    this.options.add({ kind: 'derivation', drvPath, aterm, references })
+  }
+
+  readDerivation(drvPath: string): string {
+    const known = this.derivations.get(drvPath)
+    if (known !== undefined) return known
+    const aterm = Buffer.from(this.readFile(drvPath)).toString('latin1')
+    this.derivations.set(drvPath, aterm)
+    return aterm
+  }
+
+  realise(drvPath: string, outputs: readonly string[]): ReadonlyMap<string, string> {
+    const derivation = parseDerivation(this.readDerivation(drvPath), derivationName(parseStorePath(drvPath)))
+    const paths = new Map<string, string>()
+    const missing: string[] = []
+    for (const name of outputs) {
+      const output = derivation.outputs.get(name)
+      if (output === undefined) throw new NeedFailed(realiseKey(drvPath, [name]), `derivation '${drvPath}' does not have an output named '${name}'`)
+      if (!('path' in output)) paths.set(name, this.resolvedOutput(drvPath, name))
+      else if (this.storePlace(output.path) === undefined) missing.push(name)
+      else paths.set(name, output.path)
+    }
+    if (missing.length > 0) this.suspend({ kind: 'realise', key: realiseKey(drvPath, missing), drvPath, outputs: missing })
+    return paths
+  }
+
+  /** The path of an output that no derivation names beforehand. Asked for one by one, since an answer tells one path. */
+  private resolvedOutput(drvPath: string, name: string): string {
+    const known = this.resolvedOutputs.get(`${drvPath}!${name}`)
+    if (known !== undefined) return known
+    const key = realiseKey(drvPath, [name])
+    this.outputNeeds.set(key, `${drvPath}!${name}`)
+    return this.suspend({ kind: 'realise', key, drvPath, outputs: [name] })
+  }
+
+  ensurePath(storePath: string): void {
+    if (this.storePlace(storePath) !== undefined) return
+    this.find(storePath)
+  }
+
+  references(storePath: string): readonly string[] | undefined {
+    return this.knownReferences.get(storePath)
+  }
+
+  mentionFetch(storePath: string, request: FetchRequest): void {
+    if (this.fetches.has(storePath)) return
+    this.fetches.set(storePath, request)
+    this.options.add({ kind: 'known-fetch', storePath, request })
+  }
+
+  fetchUnlocked(request: UnlockedFetch): UnlockedFetchResult {
+    const key = `unlocked:${JSON.stringify(Object.entries(request).sort(([a], [b]) => a < b ? -1 : 1))}`
+    const known = this.unlocked.get(key) ?? (this.options.journal[key] as UnlockedFetchResult | undefined)
+    return known ?? this.suspend({ kind: 'unlocked-fetch', key, request })
+  }
+
+  trace(level: 'trace' | 'warn', text: string): void {
+    this.options.trace(level, text)
+  }
+}
+
+type Found =
+  | { readonly kind: 'local'; readonly path: string; readonly relative: string; readonly entries?: ReadonlySet<string> }
+  | { readonly kind: 'text'; readonly content: string }
+
+function realiseKey(drvPath: string, outputs: readonly string[]): string {
+  return `realise:${drvPath}!${[...outputs].sort().join(',')}`
+}
+
+function isWellFormed(storePath: string): boolean {
+  return /^\/nix\/store\/[0-9abcdfghijklmnpqrsvwxyz]{32}-[a-zA-Z0-9+\-._?=]+$/.test(storePath)
+}
