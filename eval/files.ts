@@ -2,8 +2,9 @@
  * Ring: eval. The evaluator's view of files: EvalIO with Nix's messages, its access rules and its treatment of symlinks.
  * Upstream counterpart: SourceAccessor and SourcePath in src/libutil, AllowListSourceAccessor in src/libfetchers.
  */
-import { EvalIOError, NeedFailed, type EvalIO, type FileKind, type FileStatus } from './io.ts'
+import { EvalIOError, NeedFailed, Suspended, type EvalIO, type FileKind, type FileStatus } from './io.ts'
 import { EvaluationError } from './runtime/errors.ts'
+import { noteNeed } from './runtime/needs.ts'
 import { canonicalPath } from './syntax/paths.ts'
 import type { EvaluationSettings } from '../contract/evaluations.ts'
 
@@ -116,6 +117,7 @@ export function guarded<T>(path: string, work: () => T): T {
   try {
     return work()
   } catch (error) {
+    if (error instanceof Suspended) noteNeed(error.need)
     if (error instanceof NeedFailed) throw new EvaluationError('need-failed', error.message, { needs: [error.key], cause: error })
     if (!(error instanceof EvalIOError)) throw error
     switch (error.kind) {

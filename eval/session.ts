@@ -6,8 +6,22 @@
  * Use: `new EvaluationSession(…)`, then `sweep()` until it says 'idle' or 'finished'; when answers to needs have come, tell the
  * EvalIO first and then the session (`answer`), and sweep again.
  */
-import type { EvaluationRequest, EvaluationSettings, EvaluatorMessage } from '../contract/evaluations.ts'
+import type { EvaluationRequest, EvaluationSettings, EvaluatorMessage, Need, SourcePosition } from '../contract/evaluations.ts'
+import { byteStringOfText, textOfByteString } from '../nix/bytes.ts'
+import { Evaluator } from './evaluator.ts'
 import type { EvalIO } from './io.ts'
+import { showError } from './printing/errors.ts'
+import { autoCall, selectPath, showAttributePath } from './runtime/auto-call.ts'
+import { EvaluationError } from './runtime/errors.ts'
+import { isDerivation } from './runtime/equality.ts'
+import { noteTrace } from './runtime/needs.ts'
+import { isList, showType } from './runtime/types.ts'
+import { force, Thunk } from './runtime/thunk.ts'
+import { attempt, AttemptHistory } from './session/attempt.ts'
+import { describeJob, jobOfDerivation, recursesInto } from './session/jobs.ts'
+import { rootOf, requestArguments } from './session/request.ts'
+import { lineAndColumn, originName } from './syntax/position.ts'
+import { Attributes, type Slot } from './values/value.ts'
 
 export interface SessionOptions {
   readonly io: EvalIO
@@ -15,6 +29,8 @@ export interface SessionOptions {
   readonly request: EvaluationRequest
   /** Gets jobs, job errors, needs (each once), traces, and `finished`. */
   readonly emit: (message: EvaluatorMessage) => void
+  /** For relative paths in the request and the search path. */
+  readonly workingFolder?: string
 }
 
 export interface SessionProgress {
@@ -26,23 +42,190 @@ export interface SessionProgress {
 /** 'busy': stopped by the time limit, more can be done at once; 'idle': everything left waits for needs; 'finished': `finished` was emitted. */
 export type SweepOutcome = 'busy' | 'idle' | 'finished'
 
+interface Task {
+  /** Byte strings. */
+  readonly path: readonly string[]
+  /** Undefined for the value as a whole, which is selected first. */
+  readonly slot: Slot
+  /** The slot's value, called if it is a function; remembered over attempts. */
+  readonly called: Slot
+  /** How deep below what was asked for: the value itself is walked into unasked. */
+  readonly depth: number
+  readonly history: AttemptHistory
+  readonly waitsFor: Set<string>
+}
+
 export class EvaluationSession {
+  readonly evaluator: Evaluator
+  private readonly request: EvaluationRequest
+  private readonly settings: EvaluationSettings
+  private readonly emit: (message: EvaluatorMessage) => void
+  /** The next to try is the last. */
+  private readonly ready: Task[] = []
+  private readonly waiting = new Set<Task>()
+  private readonly outstanding = new Map<string, Set<Task>>()
+  private readonly announced = new Set<string>()
+  private readonly answered = new Set<string>()
+  private current: Task | undefined
+  private done = 0
+  private finished = false
+
   constructor(options: SessionOptions) {
-    void options
+    this.request = options.request
+    this.settings = options.settings
+    this.emit = options.emit
+    this.evaluator = new Evaluator({
+      io: options.io, settings: options.settings, trace: (level, text) => this.trace(level, text),
+      ...(options.workingFolder !== undefined && { workingFolder: options.workingFolder }),
+    })
+    this.ready.push(...this.rootTasks().reverse())
+  }
+
+  private rootTasks(): Task[] {
+    const { source, attributes } = this.request
+    if (source.kind === 'derivations') return source.drvPaths.map((drvPath) => this.newTask([], drvPath, 0))
+    const args = requestArguments(this.evaluator, this.request)
+    const root = new Thunk({ location: undefined, run: () => rootOf(this.evaluator, this.request) }, undefined)
+    if (attributes.length === 0) return [this.newTask([], root, 0)]
+    return attributes.map((attribute) => {
+      const text = byteStringOfText(attribute)
+      const select = () => autoCall(args, selectPath(args, root, text))
+      return this.newTask([text], new Thunk({ location: undefined, run: select }, undefined), 0)
+    })
   }
 
   /** Evaluates until nothing can go on, or (checked between attributes) the time is over. */
   sweep(limit: { readonly milliseconds?: number } = {}): SweepOutcome {
-    void limit
+    if (this.finished) return 'finished'
+    const end = limit.milliseconds === undefined ? Infinity : performance.now() + limit.milliseconds
+    for (let task = this.ready.pop(); task !== undefined; task = this.ready.pop()) {
+      this.try(task)
+      if (this.ready.length > 0 && performance.now() >= end) return 'busy'
+    }
+    if (this.waiting.size > 0) return 'idle'
+    this.finish()
     return 'finished'
   }
 
   /** These needs (by key) have been answered, well or badly: the EvalIO knows how. Wakes what waited for them. */
   answer(keys: readonly string[]): void {
-    void keys
+    const woken = new Set<Task>()
+    for (const key of keys) {
+      this.answered.add(key)
+      for (const task of this.outstanding.get(key) ?? []) {
+        task.waitsFor.delete(key)
+        woken.add(task)
+      }
+      this.outstanding.delete(key)
+    }
+    for (const task of [...woken].reverse()) {
+      if (!this.waiting.delete(task)) continue
+      for (const key of task.waitsFor) this.outstanding.get(key)?.delete(task)
+      task.waitsFor.clear()
+      this.ready.push(task)
+    }
   }
 
   progress(): SessionProgress {
-    return { attributesDone: 0, attributesWaiting: 0, needsOutstanding: 0 }
+    return { attributesDone: this.done, attributesWaiting: this.waiting.size + this.ready.length, needsOutstanding: this.announced.size - this.answered.size }
   }
+
+  private try(task: Task): void {
+    this.current = task
+    const children: Task[] = []
+    const outcome = attempt(task.history, () => this.visit(task, children))
+    this.current = undefined
+    switch (outcome.kind) {
+      case 'suspended': return this.park(task, outcome.needs)
+      case 'failed': {
+        this.done++
+        return this.fail(task, outcome.error)
+      }
+      case 'value':
+        this.done++
+        for (const { level, text } of task.history.held) this.emit({ kind: 'trace', level, text })
+        for (const child of children.reverse()) this.ready.push(child)
+    }
+  }
+
+  private newTask(path: readonly string[], slot: Slot, depth: number): Task {
+    const run = () => autoCall(requestArguments(this.evaluator, this.request), slot)
+    return { path, slot, called: new Thunk({ location: undefined, run }, undefined), depth, history: new AttemptHistory(), waitsFor: new Set() }
+  }
+
+  private park(task: Task, needs: readonly Need[]): void {
+    // A need that was answered before and still suspends is asked for again: the EvalIO lost it.
+    const fresh = needs.filter((need) => !this.announced.has(need.key) || this.answered.has(need.key))
+    for (const need of needs) {
+      task.waitsFor.add(need.key)
+      const tasks = this.outstanding.get(need.key)
+      if (tasks === undefined) this.outstanding.set(need.key, new Set([task]))
+      else tasks.add(task)
+    }
+    for (const need of fresh) {
+      this.announced.add(need.key)
+      this.answered.delete(need.key)
+    }
+    this.waiting.add(task)
+    if (fresh.length > 0) this.emit({ kind: 'needs', needs: fresh })
+  }
+
+  /** Evaluates what a task stands for; emits a job, or finds more tasks. */
+  private visit(task: Task, children: Task[]): void {
+    if (this.request.source.kind === 'derivations' && typeof task.slot === 'string') {
+      this.emit({ kind: 'job', job: jobOfDerivation(this.evaluator, task.path, task.slot) })
+      return
+    }
+    const value = force(task.called)
+    if (isDerivation(value)) {
+      const job = describeJob(this.evaluator, task.path, value)
+      this.emit({ kind: 'job', job })
+      return
+    }
+    if (value instanceof Attributes) {
+      if (task.depth > 0 && !recursesInto(value)) return
+      value.layout.names.forEach((name, i) => {
+        if (name !== 'recurseForDerivations' && name !== '__recurseIntoAttrs') children.push(this.newTask([...task.path, name], value.values[i]!, task.depth + 1))
+      })
+      return
+    }
+    if (isList(value)) {
+      value.forEach((element, i) => children.push(this.newTask([...task.path, String(i)], element, task.depth + 1)))
+      return
+    }
+    // Sets of packages hold much that is no package; what was asked for by name must be one.
+    if (task.depth === 0) throw new EvaluationError('type', 'expression does not evaluate to a derivation (or a set or list of those)')
+    if (value !== null && this.request.recurse && task.depth === 1) throw new EvaluationError('type', `attribute '${showAttributePath(task.path)}' is ${showType(value)}, which is not supported`)
+  }
+
+  private fail(task: Task, error: EvaluationError): void {
+    const message = textOfByteString(showError(error, this.settings.showTrace))
+    const position = positionOf(error)
+    if (task.path.length === 0 && this.request.attributes.length === 0 && task.depth === 0) {
+      this.finished = true
+      this.emit({ kind: 'finished', error: { message, ...(position !== undefined && { position }) } })
+      return
+    }
+    const attrPath = task.path.map(textOfByteString)
+    this.emit({ kind: 'job-error', attr: showAttributePath(attrPath), attrPath, message, ...(position !== undefined && { position }), needs: error.needs })
+  }
+
+  private finish(): void {
+    this.finished = true
+    this.emit({ kind: 'finished' })
+  }
+
+  private trace(level: 'trace' | 'warn', text: string): void {
+    const recorded = noteTrace(level, text)
+    if (recorded === 'held') return
+    if (recorded === 'shown' && this.current?.history.shows(level, text) === false) return
+    this.emit({ kind: 'trace', level, text })
+  }
+}
+
+
+function positionOf(error: EvaluationError): SourcePosition | undefined {
+  const location = error.location ?? error.traces.find((trace) => trace.location !== undefined)?.location ?? [...error.calls].reverse().find((call) => call.site !== undefined)?.site
+  if (location === undefined) return undefined
+  return { file: textOfByteString(originName(location.source)), ...lineAndColumn(location.source.text, location.offset) }
 }

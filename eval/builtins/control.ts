@@ -8,6 +8,7 @@ import { forceDeep } from '../runtime/deep.ts'
 import { asEvaluationError, EvaluationError } from '../runtime/errors.ts'
 import { forcePlainString, forceString } from '../runtime/expect.ts'
 import { machine, markMachine, restoreMachine } from '../runtime/machine.ts'
+import { noteAborted } from '../runtime/needs.ts'
 import { force } from '../runtime/thunk.ts'
 import { isString, textOf } from '../runtime/types.ts'
 import { ContextBuilder } from '../values/context.ts'
@@ -23,6 +24,7 @@ function tryEval(slot: Slot): Value {
     return new Attributes(TRIED, [true, force(slot)])
   } catch (error) {
     if (error instanceof EvaluationError && (error.kind === 'throw' || error.kind === 'assertion')) {
+      noteAborted(mark.forcing)
       restoreMachine(mark)
       return new Attributes(TRIED, [false, false])
     }

@@ -3,7 +3,6 @@ import { call1, call2, callSite, delayedCall1 } from '../runtime/call.ts'
 import { equal, lessThan } from '../runtime/equality.ts'
 import { EvaluationError } from '../runtime/errors.ts'
 import { forceAttributes, forceBoolean, forceFunction, forceInt, forceList, forcePlainString, requireAttribute } from '../runtime/expect.ts'
-import { machine } from '../runtime/machine.ts'
 import { NO_SITE } from '../runtime/site.ts'
 import { concatLists } from '../runtime/operations.ts'
 import { speculate } from '../runtime/speculate.ts'
@@ -69,12 +68,15 @@ function foldlStrict(op: Slot, initial: Slot, list: Slot): Value {
   const site = callSite()
   const callee = forceFunction(op, 'while evaluating the first argument passed to builtins.foldlStrict', site)
   const elements = forceList(list, 'while evaluating the third argument passed to builtins.foldlStrict', site)
-  const outside = machine.speculating
   let current: Slot = initial
-  // What the next elements need is looked for with the result so far: its type fits, and its value is discarded.
+  // Beside a step that suspends, only elements are looked at: a later step without the result of this one would ask for what nobody wants.
+  let at = 0
   speculate(elements.length, (i) => {
-    const result = call2(callee, current, elements[i]!, site)
-    if (machine.speculating === outside) current = result
+    if (i > at) force(elements[i]!)
+    else {
+      current = call2(callee, current, elements[i]!, site)
+      at++
+    }
   })
   return force(current)
 }

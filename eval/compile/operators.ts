@@ -4,6 +4,7 @@ import { coerceToString, type Coercion } from '../runtime/coerce.ts'
 import { equal } from '../runtime/equality.ts'
 import { expectAttributes, expectBoolean } from '../runtime/expect.ts'
 import { addValues, concatLists } from '../runtime/operations.ts'
+import { noteAborted } from '../runtime/needs.ts'
 import { siteOf, type Site } from '../runtime/site.ts'
 import { speculate, probe } from '../runtime/speculate.ts'
 import { Suspended } from '../io.ts'
@@ -48,6 +49,7 @@ function both(left: Strict, right: Strict, frame: Frame): Value {
     return left(frame)
   } catch (error) {
     if (error instanceof Suspended) {
+      noteAborted(forcing)
       restoreMachine({ forcing, depth, speculating })
       probe(() => void right(frame))
     }

@@ -2,6 +2,7 @@
 import { Suspended } from '../io.ts'
 import { Attributes, type Slot, type Value } from '../values/value.ts'
 import { machine, restoreMachine } from './machine.ts'
+import { noteAborted } from './needs.ts'
 import { probe } from './speculate.ts'
 import { force } from './thunk.ts'
 
@@ -14,6 +15,7 @@ export function forceDeep(root: Slot): Value {
     for (let slot = pending.pop(); slot !== undefined; slot = pending.pop()) push(force(slot), pending, seen)
   } catch (error) {
     if (error instanceof Suspended) {
+      noteAborted(forcing)
       restoreMachine({ forcing, depth, speculating })
       for (let slot = pending.pop(); slot !== undefined; slot = pending.pop()) {
         const next = slot

@@ -6,6 +6,7 @@
 import { Suspended } from '../io.ts'
 import { asEvaluationError } from './errors.ts'
 import { machine, markMachine, restoreMachine } from './machine.ts'
+import { noteAborted } from './needs.ts'
 
 /** Trials that one attempt of an attribute may make; the session sets it. */
 export const speculation = { budget: 0 }
@@ -18,6 +19,7 @@ export function speculate(count: number, work: (index: number) => void): void {
     for (; index < count; index++) work(index)
   } catch (error) {
     if (!(error instanceof Suspended)) throw error
+    noteAborted(forcing)
     restoreMachine({ forcing, depth, speculating })
     for (index++; index < count; index++) {
       const rest = index
@@ -38,6 +40,7 @@ export function probe(work: () => void): void {
   } catch (error) {
     if (!(error instanceof Suspended) && asEvaluationError(error) === undefined) throw error
   } finally {
+    noteAborted(mark.forcing)
     restoreMachine(mark)
   }
 }

@@ -1,0 +1,74 @@
+/** Ring: eval. Jobs: derivations found in a value, described as nix-eval-jobs does. */
+import type { FoundJob } from '../../contract/evaluations.ts'
+import { textOfByteString } from '../../nix/bytes.ts'
+import { derivationOptions } from '../../nix/derivation-options.ts'
+import { outputPaths } from '../../nix/derivation-hash.ts'
+import { parseDerivation, type Derivation } from '../../nix/derivation.ts'
+import { derivationName, parseStorePath } from '../../nix/store-path.ts'
+import type { Evaluator } from '../evaluator.ts'
+import { guarded } from '../files.ts'
+import { coerceToString } from '../runtime/coerce.ts'
+import { EvaluationError } from '../runtime/errors.ts'
+import { forceBoolean, forceList } from '../runtime/expect.ts'
+import { NO_SITE } from '../runtime/site.ts'
+import { showAttributePath } from '../runtime/auto-call.ts'
+import { speculate } from '../runtime/speculate.ts'
+import { ContextBuilder } from '../values/context.ts'
+import type { Attributes } from '../values/value.ts'
+
+/** Describes a derivation; may suspend, fails where it can't be instantiated. */
+export function describeJob(evaluator: Evaluator, path: readonly string[], value: Attributes): FoundJob {
+  const location = value.locationOf('drvPath') ?? NO_SITE
+  const drvPathSlot = value.get('drvPath')
+  if (drvPathSlot === undefined) throw new EvaluationError('eval', 'derivation does not contain a \'drvPath\' attribute')
+  const drvPath = coerceToString(evaluator, drvPathSlot, new ContextBuilder(), { more: false, copy: false, doing: 'while evaluating the \'drvPath\' attribute of a derivation' }, location)
+  if (!/^\/nix\/store\/[0-9a-z]{32}-.*\.drv$/.test(drvPath)) throw new EvaluationError('eval', `path '${drvPath}' is not in the Nix store`)
+  const constituents = aggregateConstituents(evaluator, value)
+  return jobOfDerivation(evaluator, path, drvPath, constituents)
+}
+
+export function jobOfDerivation(evaluator: Evaluator, path: readonly string[], drvPath: string, constituents?: readonly string[]): FoundJob {
+  const derivation = readDerivation(evaluator, drvPath)
+  const outputs: Record<string, string | null> = {}
+  for (const [name, output] of outputPaths(derivation)) outputs[textOfByteString(name)] = output ?? null
+  const inputDrvs: Record<string, readonly string[]> = {}
+  for (const [input, names] of derivation.inputDerivations) inputDrvs[input] = names
+  const attrPath = path.map(textOfByteString)
+  return {
+    attr: showAttributePath(attrPath), attrPath, name: textOfByteString(derivation.name), system: textOfByteString(derivation.system), drvPath, outputs, inputDrvs,
+    ...(constituents !== undefined && { constituents }),
+    requiredSystemFeatures: derivationOptions(derivation).requiredSystemFeatures,
+  }
+}
+
+export function readDerivation(evaluator: Evaluator, drvPath: string): Derivation {
+  return parseDerivation(guarded(drvPath, () => evaluator.io.readDerivation(drvPath)), derivationName(parseStorePath(drvPath)))
+}
+
+/** Of Hydra's aggregates: derivation paths, and names of jobs. */
+function aggregateConstituents(evaluator: Evaluator, value: Attributes): readonly string[] | undefined {
+  const aggregate = value.get('_hydraAggregate')
+  if (aggregate === undefined || !forceBoolean(aggregate, 'while evaluating the `_hydraAggregate` attribute', NO_SITE)) return undefined
+  const slot = value.get('constituents')
+  if (slot === undefined) throw new EvaluationError('eval', 'derivation must have a \'constituents\' attribute')
+  const list = forceList(slot, 'while evaluating the `constituents` attribute', NO_SITE)
+  const found: string[] = []
+  speculate(list.length, (i) => {
+    const context = new ContextBuilder()
+    const text = coerceToString(evaluator, list[i]!, context, { more: true, copy: false, doing: 'while evaluating an element of the `constituents` attribute' }, NO_SITE)
+    const elements = context.build()?.sorted() ?? []
+    if (elements.length === 0) found.push(textOfByteString(text))
+    for (const element of elements) if (element.kind !== 'opaque') found.push(element.path)
+  })
+  return found
+}
+
+/** Whether a set says that the jobs in it are wanted too. */
+export function recursesInto(value: Attributes): boolean {
+  for (const name of ['recurseForDerivations', '__recurseIntoAttrs']) {
+    const slot = value.get(name)
+    if (slot !== undefined && forceBoolean(slot, `while evaluating the \`${name}\` attribute`, value.locationOf(name) ?? NO_SITE)) return true
+  }
+  return false
+}
+
