@@ -11,10 +11,12 @@ export interface StoreSettings {
   readonly s3Credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string }
   /** A folder that keeps packs read from `blobs` (read-through), for a bucket far away. */
   readonly packCache?: { readonly directory: string; readonly bytes: number }
-  readonly localStoreDir: string
+  /** Where a worker lays out paths; used by `openWorkerStore` only. */
+  readonly localStoreDir?: string
   /** Bound of the local store in bytes of NARs; what is leased is kept beyond it. 20 GiB unless given. */
   readonly localStoreBytes?: number
   readonly substituters: readonly SubstituterSettings[]
+  readonly substituterTimes?: { readonly negativeSeconds?: number; readonly timeoutSeconds?: number; readonly pauseSeconds?: number }
   /** `name:base64`, as Nix' trusted-public-keys. */
   readonly trustedPublicKeys: readonly string[]
   /** File that holds the farm's signing key; made with a new key where it doesn't exist. Absent: nothing is signed. */
