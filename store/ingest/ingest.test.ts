@@ -33,7 +33,7 @@ after(() => rm(folder, { recursive: true, force: true }))
 const tree = join(folder, 'tree')
 await makeTree(tree)
 const oracle = await nixDump(tree)
-const reference = oracle ?? await ingest(entriesOfLocalTree(tree), memoryStore()).then((ingested) => ({ hash: hex(ingested), size: ingested.narSize }))
+const reference: { hash: string; size: number } = oracle ?? await ingest(entriesOfLocalTree(tree), memoryStore()).then((ingested) => ({ hash: hex(ingested), size: ingested.narSize }))
 
 for (const [name, open] of Object.entries(BLOB_BACKENDS)) {
   describe(`ingest: ${name}`, async () => {
