@@ -4,7 +4,7 @@
  *
  * Cost: a window is tested from its end, and a character outside of the base-32 alphabet moves it past that character,
  * so most binary data is touched once in several bytes; no character is tested twice. Whole windows of the alphabet are looked
- * up by their last four characters in a bitmap before a string is made of them.
+ * up in bitmaps, by their last four characters and then their first four, before a string is made of them.
  */
 import { CastoreFormatError } from './errors.ts'
 
@@ -19,6 +19,8 @@ export class ReferenceScanner {
   readonly #found = new Set<string>()
   /** One bit for each possible ending of four characters. */
   readonly #endings = new Uint8Array(1 << 17)
+  /** The same for beginnings, asked only where an ending fits. */
+  readonly #beginnings = new Uint8Array(1 << 17)
   /** The end of what was scanned, in which a candidate may have begun; room for it and the beginning of what follows. */
   readonly #seam = new Uint8Array(2 * (LENGTH - 1))
   #seamLength = 0
@@ -27,10 +29,13 @@ export class ReferenceScanner {
   constructor(candidates: Iterable<string>) {
     this.#candidates = new Set(candidates)
     for (const candidate of this.#candidates) {
-      if (candidate.length !== LENGTH || [...candidate].some((character) => !ALPHABET.includes(character))) throw new CastoreFormatError(`not the hash part of a store path: '${candidate}'`)
-      let ending = 0
-      for (let index = LENGTH - 4; index < LENGTH; index++) ending = (ending << 5) | VALUE[candidate.charCodeAt(index)]!
+      const characters = new Uint8Array(LENGTH)
+      for (let index = 0; index < candidate.length && index < LENGTH; index++) characters[index] = Math.min(candidate.charCodeAt(index), OUTSIDE)
+      if (candidate.length !== LENGTH || characters.some((character) => VALUE[character] === OUTSIDE)) throw new CastoreFormatError(`not the hash part of a store path: '${candidate}'`)
+      const ending = codeAt(characters, LENGTH - 4)
+      const start = codeAt(characters, 0)
       this.#endings[ending >> 3]! |= 1 << (ending & 7)
+      this.#beginnings[start >> 3]! |= 1 << (start & 7)
     }
   }
 
@@ -80,8 +85,7 @@ export class ReferenceScanner {
       }
       // A run of the alphabet, at least a window long: every window of it may be a candidate.
       let end = start + LENGTH
-      let ending = 0
-      for (let index = end - 4; index < end; index++) ending = (ending << 5) | value[bytes[index]!]!
+      let ending = codeAt(bytes, end - 4)
       for (;;) {
         if ((endings[ending >> 3]! & (1 << (ending & 7))) !== 0) this.#test(bytes, end)
         if (end === length) return
@@ -96,7 +100,14 @@ export class ReferenceScanner {
   }
 
   #test(bytes: Uint8Array, end: number): void {
+    const start = codeAt(bytes, end - LENGTH)
+    if ((this.#beginnings[start >> 3]! & (1 << (start & 7))) === 0) return
     const text = String.fromCharCode(...bytes.subarray(end - LENGTH, end))
     if (this.#candidates.has(text)) this.#found.add(text)
   }
+}
+
+/** Four characters of the alphabet as a number of twenty bits. */
+function codeAt(bytes: Uint8Array, index: number): number {
+  return (VALUE[bytes[index]!]! << 15) | (VALUE[bytes[index + 1]!]! << 10) | (VALUE[bytes[index + 2]!]! << 5) | VALUE[bytes[index + 3]!]!
 }
