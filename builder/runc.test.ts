@@ -119,8 +119,8 @@ for (const runtime of ['runc', 'crun'] as const) {
     })
 
     test('environment and arguments pass unchanged, or are refused', async () => {
-      const { log } = await run('tr "\\0" "\\n" </proc/1/environ; true', { environment: new Map([['a b', 'x\ny'], ['Z.z', '\xc3\xa4'], ['A', '']]) })
-      assert.equal(log, 'a b=x\ny\nZ.z=ä\nA=\n')
+      const { log } = await run('tr "\\0" "\\n" </proc/1/environ; true', { environment: new Map([['a b', 'x\ny'], ['Z.z', '\xc3\xa4'], ['A', ''], ['HOME', '/h']]) })
+      assert.equal(log, 'a b=x\ny\nZ.z=ä\nA=\nHOME=/h\n')
       await assert.rejects(run('true', { environment: new Map([['X', '\xff']]) }), (error) => error instanceof FirnError && error.kind === 'invalid-input' && error.message.includes('\'X\''))
       assertNothingLeft(fixture)
     })
