@@ -11,6 +11,8 @@ import type { Entry } from './interface.ts'
 export interface ArchiveOptions {
   /** The archive has one folder (or file) at its top, whose content is wanted; another number of them is 'invalid-input'. */
   readonly stripTop: boolean
+  /** Told the time of each entry, in seconds since 1970. */
+  readonly onModified?: (seconds: number) => void
 }
 
 /** An option that the types of tar-stream don't know. */
@@ -29,6 +31,7 @@ export async function* entriesOfTarball(tarball: AsyncIterable<Uint8Array>, opti
   try {
     for await (const entry of unpacker) {
       any = true
+      if (entry.header.mtime !== undefined) options.onModified?.(Math.floor(entry.header.mtime.getTime() / 1000))
       yield* entryOf(entry.header, entry as AsyncIterable<Uint8Array>, paths)
       // What nobody read has to be out of the way before the next header.
       entry.resume()

@@ -41,6 +41,7 @@ export async function* entriesOfZipFile(file: string, options: ArchiveOptions): 
       let any = false
       for await (const entry of zip.eachEntry()) {
         any = true
+        options.onModified?.(Math.floor(entry.getLastModDate().getTime() / 1000))
         yield* entryOf(zip, entry, paths)
       }
       if (!any) throw new FirnError('invalid-input', 'the archive is empty')
