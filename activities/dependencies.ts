@@ -7,7 +7,7 @@ import type { BuildDriver } from '../builder/interface.ts'
 import type { Fetchers } from '../fetchers/open.ts'
 import type { FarmDatabase } from '../state/database.ts'
 import type { Motion } from '../state/motion.ts'
-import type { Store } from '../store/open.ts'
+import type { WorkerStore } from '../store/open.ts'
 import type { DerivationReader } from './derivations.ts'
 import type { FarmFigures } from './figures.ts'
 import type { GraphPlanner } from './graph.ts'
@@ -19,7 +19,7 @@ export interface Dependencies {
   /** Name of this worker, unique in the farm. */
   readonly workerId: string
   readonly database: FarmDatabase
-  readonly store: Store
+  readonly store: WorkerStore
   readonly motion: Motion
   readonly driver: BuildDriver
   readonly fetchers: Fetchers

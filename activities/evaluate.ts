@@ -4,9 +4,16 @@
  */
 import type { EvaluationActivities, EvaluateResult, EvaluationInput } from '../contract/workflows.ts'
 import { evaluationWorkflowId } from '../contract/queues.ts'
-import { endEvaluation, getEvaluation, jobDerivations, recordFatalError, setEvaluationState, unfinishedJobNodes } from '../state/evaluations.ts'
+import { asFirnError } from '../contract/errors.ts'
+import type { EvaluationRequest, FoundJob } from '../contract/evaluations.ts'
+import { STORE_DIRECTORY } from '../nix/store-path.ts'
+import {
+  endEvaluation, getEvaluation, jobDerivations, type RecordedJob, recordEvaluated, recordFatalError, recordJobErrors, recordJobs, setEvaluationState, unfinishedJobNodes,
+} from '../state/evaluations.ts'
 import { beginRuns } from '../state/nodes.ts'
 import { registerWaiter } from '../state/waiters.ts'
+import type { KnownDerivation } from './derivations.ts'
+import { PlanMemory } from './graph.ts'
 import type { Dependencies } from './dependencies.ts'
 import { ContentKeeper } from './evaluation-content.ts'
 import { evaluationSettings, EvaluationSession, isFinal } from './evaluation-session.ts'
@@ -74,6 +81,11 @@ export class Evaluations {
       await this.#demandAgain(evaluationId, evaluation.request.priority, evaluation.request.dryRun)
       return { kind: 'finished' }
     }
+    const { source } = evaluation.request
+    if (source.kind === 'derivations') {
+      await this.#demandDerivations(evaluationId, source.drvPaths, evaluation.request)
+      return { kind: 'finished' }
+    }
     const session = this.#take(evaluationId) ?? new EvaluationSession(this.#parts, this.#hub, this.#content, evaluationId, evaluation.request, evaluationSettings(this.#parts, evaluation.request))
     let parked = false
     try {
@@ -91,6 +103,32 @@ export class Evaluations {
     } finally {
       if (!parked) session.close()
     }
+  }
+
+  /** An evaluation of derivations that are there already needs no evaluator. */
+  async #demandDerivations(evaluationId: number, drvPaths: readonly string[], request: EvaluationRequest): Promise<void> {
+    const { database: { db }, planner, motion, derivations } = this.#parts
+    await setEvaluationState(db, evaluationId, 'evaluating')
+    const jobs: RecordedJob[] = []
+    const begin = new Set<string>()
+    const memory = new PlanMemory()
+    for (const drvPath of drvPaths) {
+      try {
+        const known = await derivations.readOne(drvPath)
+        const [planned] = await planner.plan([{ kind: 'derivation', drvPath, outputs: Object.keys(known.outputs) }], { priority: request.priority, evaluationId, registerValid: true }, memory)
+        jobs.push({ job: jobOf(known), nodeKey: planned!.key, outputs: planned!.outputs })
+        if (!planned!.valid) begin.add(planned!.key)
+      } catch (error) {
+        const { kind, message } = asFirnError(error)
+        if (!['not-found', 'invalid-input'].includes(kind)) throw error
+        await recordJobErrors(db, evaluationId, [{ attr: drvPath, attrPath: [drvPath], message, throughImport: false }])
+      }
+    }
+    await recordJobs(db, evaluationId, jobs, { demand: !request.dryRun, priority: request.priority })
+    await recordEvaluated(db, evaluationId, drvPaths)
+    if (request.dryRun) return
+    const { begun } = await beginRuns(db, [...begin])
+    await motion.startNodes(begun)
   }
 
   #park(evaluationId: number, session: EvaluationSession): void {
@@ -119,6 +157,14 @@ export class Evaluations {
     const planned = await planner.plan(jobs.map((job) => ({ kind: 'derivation', ...job })), { priority, evaluationId, registerValid: true })
     const { begun } = await beginRuns(db, [...new Set(planned.filter((one) => !one.valid).map((one) => one.key))])
     await motion.startNodes(begun)
+  }
+}
+
+function jobOf({ drvPath, derivation, outputs, options }: KnownDerivation): FoundJob {
+  return {
+    attr: drvPath, attrPath: [drvPath], name: derivation.name, system: derivation.system, drvPath,
+    outputs: Object.fromEntries(Object.entries(outputs).map(([name, base]) => [name, base === null ? null : `${STORE_DIRECTORY}/${base}`])),
+    inputDrvs: Object.fromEntries(derivation.inputDerivations), requiredSystemFeatures: options.requiredSystemFeatures,
   }
 }
 

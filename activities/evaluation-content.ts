@@ -13,7 +13,7 @@ import { ingest } from '../store/ingest/ingest.ts'
 import { entriesOfLocalTree } from '../store/ingest/local-tree.ts'
 import type { Entry } from '../store/ingest/interface.ts'
 import type { PathInfo } from '../store/path-info/interface.ts'
-import type { Store } from '../store/open.ts'
+import type { WorkerStore } from '../store/open.ts'
 import type { DerivationReader } from './derivations.ts'
 
 type Source = EvaluatorMessage & { readonly kind: 'source' }
@@ -24,11 +24,11 @@ const KNOWN = 200_000
 const SOURCES_AT_ONCE = 4
 
 export class ContentKeeper {
-  readonly #store: Store
+  readonly #store: WorkerStore
   readonly #derivations: DerivationReader
   readonly #known = new LRUCache<string, true>({ max: KNOWN })
 
-  constructor(store: Store, derivations: DerivationReader) {
+  constructor(store: WorkerStore, derivations: DerivationReader) {
     this.#store = store
     this.#derivations = derivations
   }

@@ -124,7 +124,7 @@ async function substitute({ store, logger }: Dependencies, { claim, signal, step
   const paths = Object.values(claim.outputs).flatMap((base) => (base === null ? [] : [parseBaseName(base)]))
   try {
     // registers what it takes by itself, references first
-    await store.substituters?.substitute(paths, { signal, onProgress: (progress) => steps.progress({ fetchedBytes: progress.bytes, ...(progress.total === undefined ? {} : { totalBytes: progress.total }) }) })
+    await store.substituters.substitute(paths, { signal, onProgress: (progress) => steps.progress({ fetchedBytes: progress.bytes, ...(progress.total === undefined ? {} : { totalBytes: progress.total }) }) })
     return { kind: 'succeeded', how: 'substituted', infos: [] }
   } catch (error) {
     signal.throwIfAborted()
