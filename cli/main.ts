@@ -3,9 +3,9 @@
  * Upstream counterparts: nix-build, nix-instantiate, nix-eval-jobs, hydra-*, in one program.
  */
 import { Command, CommanderError } from 'commander'
-import { readFileSync } from 'node:fs'
 import { joinPairs } from './arguments.ts'
 import { reportError } from './output.ts'
+import { firnVersion } from './version.ts'
 
 interface Subcommand {
   readonly name: string
@@ -31,6 +31,8 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'store', group: LOOKING, summary: 'look into the farm\'s store (ls, cat, path-info, copy)', load: async () => (await import('./commands/store.ts')).storeCommand },
   { name: 'up', group: RUNNING, summary: 'start a farm on this machine', load: async () => (await import('./commands/farm.ts')).upCommand },
   { name: 'down', group: RUNNING, summary: 'stop it', load: async () => (await import('./commands/farm.ts')).downCommand },
+  { name: 'worker', group: RUNNING, summary: 'run a worker', load: async () => (await import('./commands/services.ts')).workerCommand },
+  { name: 'api', group: RUNNING, summary: 'run the API and binary cache', load: async () => (await import('./commands/services.ts')).apiCommand },
   { name: 'key', group: RUNNING, summary: 'show or make the key that signs what the farm serves', load: async () => (await import('./commands/key.ts')).keyCommand },
   { name: 'token', group: RUNNING, summary: 'make, list and revoke tokens of the API', load: async () => (await import('./commands/token.ts')).tokenCommand },
 ]
@@ -38,7 +40,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
 async function main(words: readonly string[]): Promise<void> {
   const program = new Command('firn')
     .description('A build farm for Nix expressions.')
-    .version((JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version, '-V, --version')
+    .version(firnVersion(), '-V, --version')
     .option('--json', 'print results as JSON, for programs')
     .option('--home <folder>', 'the data folder (FIRN_HOME)')
     .option('--config <file>', 'settings file (FIRN_CONFIG)')

@@ -145,7 +145,7 @@ export async function cancelledBy<T>(client: FarmClient, id: number, run: (signa
 }
 
 /** Each build at fault once, with whatever failed because of it; evaluation errors with their place. */
-function reportFailures(evaluation: Evaluation, jobs: readonly Job[]): void {
+export function reportFailures(evaluation: Evaluation, jobs: readonly Job[]): void {
   if (evaluation.error !== null) console.error(`\n${colors.red('✗')} ${colors.bold('the evaluation failed')}: ${evaluation.error}`)
   for (const job of jobs.filter((one) => one.state === 'error')) {
     const place = job.position ? `\n  at ${job.position.file}:${job.position.line}:${job.position.column}` : ''
@@ -168,7 +168,7 @@ function reportFailures(evaluation: Evaluation, jobs: readonly Job[]): void {
   }
 }
 
-function reportSummary({ evaluation, model }: Followed, jobs: readonly Job[]): void {
+export function reportSummary({ evaluation, model }: Followed, jobs: readonly Job[]): void {
   const { ended } = model
   const seconds = evaluation.endedAt === null ? 0 : (Date.parse(evaluation.endedAt) - Date.parse(evaluation.createdAt)) / 1000
   const failed = jobs.filter((job) => job.state === 'error' || job.state === 'failed').length

@@ -107,7 +107,7 @@ function describeEvent(event: FarmEvent): string {
 }
 
 /** Starts `firn up` in the background, and waits until it says in its state file that it is up. */
-async function detach(loaded: LoadedSettings, options: UpOptions): Promise<FarmState> {
+export async function detach(loaded: LoadedSettings, options: UpOptions): Promise<FarmState> {
   const { home } = loaded.settings
   const log = join(home, 'logs', 'farm.log')
   mkdirSync(join(home, 'logs'), { recursive: true })

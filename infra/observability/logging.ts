@@ -28,7 +28,7 @@ export function createLogger(settings: LogSettings): Logger {
     timestamp: pino.stdTimeFunctions.isoTime,
     base: { pid: process.pid },
     redact: { paths: SECRET, censor: '…' },
-    serializers: { err: pino.stdSerializers.errWithCause },
+    serializers: { err: pino.stdSerializers.errWithCause, error: pino.stdSerializers.errWithCause },
     mixin: () => {
       const span = trace.getActiveSpan()?.spanContext()
       return span ? { traceId: span.traceId, spanId: span.spanId } : {}

@@ -1,0 +1,128 @@
+/**
+ * Ring: cli. Evaluates on this machine and prints: what stands behind `firn eval`, `firn instantiate`, `firn jobs` and the drop-in
+ * commands. Upstream counterpart: src/nix/nix-instantiate. Must run with a large stack (see start.ts).
+ */
+import { readFileSync } from 'node:fs'
+import { FirnError } from '../../contract/errors.ts'
+import { Suspended } from '../../eval/io.ts'
+import { showError } from '../../eval/printing/errors.ts'
+import { printAmbiguous } from '../../eval/printing/print.ts'
+import { valueToJson } from '../../eval/printing/to-json.ts'
+import { valueToXml } from '../../eval/printing/to-xml.ts'
+import { autoCall, selectPath } from '../../eval/runtime/auto-call.ts'
+import { coerceToString } from '../../eval/runtime/coerce.ts'
+import { forceDeep } from '../../eval/runtime/deep.ts'
+import { asEvaluationError, EvaluationError } from '../../eval/runtime/errors.ts'
+import { NO_SITE } from '../../eval/runtime/site.ts'
+import { force, Thunk } from '../../eval/runtime/thunk.ts'
+import { canonicalPath } from '../../eval/syntax/paths.ts'
+import { printExpression } from '../../eval/syntax/print.ts'
+import type { ParsedFile } from '../../eval/syntax/ast.ts'
+import { ContextBuilder } from '../../eval/values/context.ts'
+import type { Slot } from '../../eval/values/value.ts'
+import { byteStringOfNative } from '../../evaluator/paths.ts'
+import { findDerivations } from './derivations.ts'
+import { runJobs } from './jobs.ts'
+import { isFetched, type EvaluateOptions, type Input } from './options.ts'
+import { writeBytes } from './output.ts'
+import { openWorld, unmetNeed, type World } from './world.ts'
+
+/** Does the work and prints; gives the exit code. */
+export function evaluateHere(options: EvaluateOptions): number {
+  const world = openWorld(options)
+  try {
+    if (options.work === 'jobs') return runJobs(options, world)
+    for (const input of options.inputs) {
+      if (options.work === 'find-file') printFound(world, input)
+      else evaluateInput(options, world, input)
+    }
+    return 0
+  } catch (error) {
+    writeBytes(2, errorText(error, options.settings.showTrace))
+    return 1
+  } finally {
+    world.close()
+  }
+}
+
+/** An error as Nix shows it, with its line's end. Bugs are thrown on. */
+export function errorText(error: unknown, showTrace: boolean): string {
+  if (error instanceof Suspended) return `error: ${byteStringOfNative(unmetNeed(error.need))}\n`
+  if (error instanceof FirnError) return `error: ${byteStringOfNative(error.message)}\n`
+  const evaluation = asEvaluationError(error)
+  if (evaluation === undefined) throw error
+  return showError(evaluation, showTrace)
+}
+
+/** Arguments of `--arg` are expressions beside the working folder. */
+export function argumentsOf(options: EvaluateOptions, world: World): ReadonlyMap<string, Slot> {
+  return new Map(Object.entries(options.arguments).map(([name, { kind, value }]): [string, Slot] => {
+    const text = byteStringOfNative(value)
+    return [byteStringOfNative(name), kind === 'string' ? text : new Thunk({ location: undefined, run: () => world.evaluator.evaluateText(text, world.folder) }, undefined)]
+  }))
+}
+
+function evaluateInput(options: EvaluateOptions, world: World, input: Input): void {
+  const parsed = parseInput(world, input)
+  if (options.work === 'parse') {
+    writeBytes(1, `${printExpression(parsed.expression)}\n`)
+    return
+  }
+  const args = argumentsOf(options, world)
+  const root = world.evaluator.evaluateParsed(parsed)
+  for (const attribute of options.attributes.length === 0 ? [''] : options.attributes) {
+    const selected = selectPath(args, root, byteStringOfNative(attribute))
+    if (options.work === 'instantiate') {
+      for (const { drvPath, outputName } of findDerivations(world.evaluator, args, selected)) {
+        if (outputName === '') throw new EvaluationError('eval', `derivation '${drvPath}' lacks an 'outputName' attribute`)
+        writeBytes(1, `${drvPath}${outputName === 'out' ? '' : `!${outputName}`}\n`)
+      }
+    } else {
+      force(selected)
+      writeBytes(1, printed(options, world, args.size === 0 ? selected : autoCall(args, selected)))
+    }
+  }
+}
+
+function printed(options: EvaluateOptions, world: World, value: Slot): string {
+  const context = new ContextBuilder()
+  switch (options.format) {
+    case 'raw': return coerceToString(world.evaluator, value, context, { more: false, copy: true, doing: 'while generating the nix-instantiate output' }, NO_SITE)
+    case 'xml': return valueToXml(value, context, { strict: options.strict, locations: options.locations })
+    case 'json': return `${valueToJson(world.evaluator, value, context, true, NO_SITE)}\n`
+    case 'plain':
+      if (options.strict) forceDeep(value)
+      return `${printAmbiguous(value)}\n`
+  }
+}
+
+function parseInput(world: World, input: Input): ParsedFile {
+  switch (input.kind) {
+    case 'expression': return world.evaluator.parseSource({ origin: { kind: 'string' }, text: byteStringOfNative(input.text) }, world.folder)
+    case 'standard-input': return world.evaluator.parseSource({ origin: { kind: 'stdin' }, text: readFileSync(0, 'latin1') }, world.folder)
+    case 'file': return world.evaluator.parseFile(world.evaluator.files.resolveExpression(fileOf(world, input.path)))
+  }
+}
+
+/** A file argument: a path, `<name>` of the search path, or an address. */
+export function fileOf(world: World, argument: string): string {
+  const path = byteStringOfNative(argument)
+  if (isFetched(argument)) {
+    const found = world.evaluator.resolveSearchPath(path)
+    if (found === undefined) throw new EvaluationError('eval', `'${path}' can't be fetched`)
+    return found
+  }
+  if (argument.length > 2 && argument.startsWith('<') && argument.endsWith('>')) return lookUp(world, path.slice(1, -1))
+  return canonicalPath(path.startsWith('/') ? path : `${world.folder}/${path}`)
+}
+
+function lookUp(world: World, name: string): string {
+  const value = world.evaluator.evaluateText(`toString <${name}>`, world.folder)
+  return typeof value === 'string' ? value : coerceToString(world.evaluator, value, new ContextBuilder(), { more: false, copy: false, doing: '' }, NO_SITE)
+}
+
+function printFound(world: World, input: Input): void {
+  if (input.kind !== 'file') throw new FirnError('invalid-input', 'only names can be looked up')
+  writeBytes(1, `${lookUp(world, byteStringOfNative(input.path))}\n`)
+}
+

@@ -1,0 +1,56 @@
+/**
+ * Ring: cli. What an evaluation on this machine stands on: an evaluator over local files, with the local store under Firn's home (and
+ * the machine's own /nix/store, if there is one, to read from). Nothing can be built here, so a need is an error that says so.
+ */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Need } from '../../contract/evaluations.ts'
+import { Evaluator } from '../../eval/evaluator.ts'
+import { FileIO } from '../../evaluator/file-io.ts'
+import { useNodeHashes } from '../../evaluator/hashes.ts'
+import { LocalStoreFolder } from '../../evaluator/local-store.ts'
+import { byteStringOfNative } from '../../evaluator/paths.ts'
+import type { EvaluateOptions } from './options.ts'
+import { printMessage } from './output.ts'
+
+export interface World {
+  readonly io: FileIO
+  readonly evaluator: Evaluator
+  /** The working folder, as a byte string. */
+  readonly folder: string
+  /** Removes what was made for this evaluation only. */
+  close(): void
+}
+
+export function openWorld(options: EvaluateOptions): World {
+  useNodeHashes()
+  const storeFolder = join(options.home, 'store')
+  const store = options.readOnly ? undefined : new LocalStoreFolder(storeFolder)
+  let scratch: string | undefined
+  const io = new FileIO({
+    storeFolders: [byteStringOfNative(storeFolder), ...(existsSync('/nix/store') ? ['/nix/store'] : [])],
+    environment: new Map(Object.entries(process.env).map(([name, value]) => [byteStringOfNative(name), byteStringOfNative(value ?? '')])),
+    journal: {},
+    asksForUnknownPaths: false,
+    scratchFolder: () => (scratch ??= mkdtempSync(join(tmpdir(), 'firn-eval-'))),
+    add: (addition) => store?.add(addition),
+    record: () => undefined,
+    trace: printMessage,
+  })
+  const folder = byteStringOfNative(process.cwd())
+  const { language } = options
+  const evaluator = new Evaluator({ io, settings: options.settings, workingFolder: folder, traceVerbose: language.traceVerbose, language })
+  return { io, evaluator, folder, close: () => { if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true }) } }
+}
+
+/** What to tell of a need that nobody here can meet. */
+export function unmetNeed(need: Need): string {
+  const farm = 'a farm can (firn build, firn up)'
+  switch (need.kind) {
+    case 'realise': return `cannot build '${need.drvPath}' during evaluation: this command does not build, ${farm}`
+    case 'fetch': return `'${need.storePath}' has not been downloaded: this command does not fetch, ${farm}`
+    case 'unlocked-fetch': return `'${need.request.url}' has no hash and would have to be downloaded: this command does not fetch, ${farm}`
+    case 'path': return `path '${need.storePath}' is not in the local store: ${farm}`
+  }
+}
