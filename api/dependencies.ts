@@ -3,8 +3,7 @@ import type { Logger } from 'pino'
 import type { Settings } from '../config/settings.ts'
 import type { FarmDatabase } from '../state/database.ts'
 import type { Motion } from '../state/motion.ts'
-import type { BlobStore } from '../store/blobs/interface.ts'
-import type { PathInfo, PathInfoStore } from '../store/path-info/interface.ts'
+import type { Store } from '../store/open.ts'
 import type { ApiMetrics } from './metrics.ts'
 
 export interface ApiDependencies {
@@ -18,11 +17,4 @@ export interface ApiDependencies {
 }
 
 /** What of the store the API uses. */
-export interface ApiStore {
-  readonly blobs: BlobStore
-  readonly pathInfos: PathInfoStore
-  /** `name:base64`, for `trusted-public-keys`; undefined where nothing is signed. */
-  readonly publicKey: string | undefined
-  /** Signatures of a path, the farm's own among them. */
-  signaturesOf(info: PathInfo): Promise<readonly string[]>
-}
+export type ApiStore = Pick<Store, 'blobs' | 'pathInfos' | 'publicKey' | 'signaturesOf'>

@@ -1,7 +1,8 @@
 /** Ring: api. `<hash>.ls`: a path's files with their offsets in the NAR, in Nix's format (version 1). Upstream: libutil/nar-listing.cc. */
 import type { Node } from '../../castore/nodes.ts'
 import type { BlobStore } from '../../store/blobs/interface.ts'
-import { narSegments, readTree } from './nar-layout.ts'
+import { readDirectories } from '../../store/tree.ts'
+import { narSegments } from './nar-layout.ts'
 
 type Listed =
   | { readonly type: 'directory'; readonly entries: Record<string, Listed> }
@@ -9,7 +10,7 @@ type Listed =
   | { readonly type: 'symlink'; readonly target: string }
 
 export async function narListing(root: Node, blobs: BlobStore): Promise<{ readonly version: 1; readonly root: Listed }> {
-  const directories = await readTree(root, blobs)
+  const directories = await readDirectories([root], blobs)
   const open = new Map<string, Record<string, Listed>>()
   let top: Listed | undefined
   const walk = narSegments(root, directories, {

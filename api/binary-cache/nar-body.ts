@@ -6,7 +6,8 @@ import type { Digest } from '../../castore/digest.ts'
 import type { Node } from '../../castore/nodes.ts'
 import { FirnError } from '../../contract/errors.ts'
 import type { BlobStore } from '../../store/blobs/interface.ts'
-import { type NarSegment, narSegments, readTree } from './nar-layout.ts'
+import { readDirectories } from '../../store/tree.ts'
+import { type NarSegment, narSegments } from './nar-layout.ts'
 
 const PAGE_BYTES = 64 * 1024
 /** Pieces below this are copied into a page. */
@@ -23,7 +24,7 @@ export async function* narBytes(root: Node, blobs: BlobStore, range?: { readonly
 }
 
 async function* piecesOf(root: Node, blobs: BlobStore, range: { readonly start: number; readonly end: number } | undefined): AsyncGenerator<Uint8Array, void, undefined> {
-  const directories = await readTree(root, blobs)
+  const directories = await readDirectories([root], blobs)
   let batch: Piece[] = []
   let files = 0
   let offset = 0

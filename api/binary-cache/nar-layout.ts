@@ -4,11 +4,9 @@
  * middle without reading what comes before, and the listing (`.ls`) carries each file's offset.
  * Upstream counterpart: libutil/archive.cc and nar-listing.cc.
  */
-import { decodeDirectory, type Directory } from '../../castore/directory.ts'
+import type { Directory } from '../../castore/directory.ts'
 import type { Digest } from '../../castore/digest.ts'
 import type { Node } from '../../castore/nodes.ts'
-import { FirnError } from '../../contract/errors.ts'
-import type { BlobStore } from '../../store/blobs/interface.ts'
 
 export type NarSegment =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
@@ -46,25 +44,6 @@ function number(value: number): string {
 
 function padding(length: number): number {
   return (8 - (length % 8)) % 8
-}
-
-/** All directories below a root, in as many look-ups as the tree is deep. */
-export async function readTree(root: Node, blobs: BlobStore): Promise<ReadonlyMap<Digest, Directory>> {
-  const directories = new Map<Digest, Directory>()
-  let wanted: Digest[] = root.kind === 'directory' ? [root.digest] : []
-  while (wanted.length > 0) {
-    const found = await blobs.readMany(wanted)
-    const next = new Set<Digest>()
-    for (const digest of wanted) {
-      const bytes = found.get(digest)
-      if (!bytes) throw new FirnError('corrupt', `directory ${digest} is not stored`)
-      const directory = decodeDirectory(bytes)
-      directories.set(digest, directory)
-      for (const { node } of directory.entries) if (node.kind === 'directory' && !directories.has(node.digest)) next.add(node.digest)
-    }
-    wanted = [...next].filter((digest) => !directories.has(digest))
-  }
-  return directories
 }
 
 /** The segments in order. A file of no bytes has no content segment. */

@@ -1,19 +1,13 @@
 /** Ring: api. Looking into a store path without laying it out: one directory, a whole tree, or one node by its path. */
-import { decodeDirectory, type Directory, findEntry } from '../../castore/directory.ts'
+import { type Directory, findEntry } from '../../castore/directory.ts'
 import type { Node } from '../../castore/nodes.ts'
 import { FirnError } from '../../contract/errors.ts'
 import type { BlobStore } from '../../store/blobs/interface.ts'
 import { utf8 } from '../binary-cache/listing.ts'
-import { readTree } from '../binary-cache/nar-layout.ts'
+import { readDirectories, readDirectory } from '../../store/tree.ts'
 import type { DirectoryListing } from '../../contract/api.ts'
 
 type ListedEntry = DirectoryListing['entries'][number]
-
-async function readDirectory(node: Node & { readonly kind: 'directory' }, blobs: BlobStore): Promise<Directory> {
-  const bytes = (await blobs.readMany([node.digest])).get(node.digest)
-  if (!bytes) throw new FirnError('corrupt', `directory ${node.digest} is not stored`)
-  return decodeDirectory(bytes)
-}
 
 /**
  * The node at a path below a root; '' is the root itself. Symlinks on the way aren't followed: they may lead anywhere.
@@ -24,7 +18,7 @@ export async function nodeAt(root: Node, subpath: string, blobs: BlobStore): Pro
   const walked: string[] = []
   for (const name of subpath.split('/').filter((part) => part !== '' && part !== '.')) {
     if (node.kind === 'symlink') throw new FirnError('conflict', `'${walked.join('/')}' is a symlink to '${utf8(node.target)}', which is not followed`)
-    const found: Node | undefined = node.kind === 'directory' ? findEntry(await readDirectory(node, blobs), Buffer.from(name, 'utf8').toString('latin1')) : undefined
+    const found: Node | undefined = node.kind === 'directory' ? findEntry(await readDirectory(node.digest, blobs), Buffer.from(name, 'utf8').toString('latin1')) : undefined
     walked.push(name)
     if (!found) throw new FirnError('not-found', `there is no '${walked.join('/')}' here`)
     node = found
@@ -35,8 +29,8 @@ export async function nodeAt(root: Node, subpath: string, blobs: BlobStore): Pro
 /** What is in a directory, or the thing itself under the name ''. */
 export async function listNode(node: Node, recursive: boolean, blobs: BlobStore): Promise<ListedEntry[]> {
   if (node.kind !== 'directory') return [listed('', node)]
-  if (!recursive) return (await readDirectory(node, blobs)).entries.map((entry) => listed(utf8(entry.name), entry.node))
-  const directories = await readTree(node, blobs)
+  if (!recursive) return (await readDirectory(node.digest, blobs)).entries.map((entry) => listed(utf8(entry.name), entry.node))
+  const directories = await readDirectories([node], blobs)
   const entries: ListedEntry[] = []
   const walk = (directory: Directory, prefix: string): void => {
     for (const { name, node: inner } of directory.entries) {

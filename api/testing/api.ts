@@ -29,7 +29,7 @@ export interface TestApi {
 export interface TestApiOptions {
   /** Settings by section, as in the TOML file. */
   readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
-  /** Where tests start no workflow, none is needed: the address of a server that does not answer. */
+  /** Another test's, to share its server. */
   readonly motion?: Motion
 }
 
@@ -39,7 +39,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
   const settings = settingsSchema({ home: folder, cores: 2, memoryBytes: 2 ** 32, system: 'x86_64-linux', hostName: 'test' })
     .parse({ ...options.settings, database: { url } })
   const database = openFarmDatabase({ url, connections: 8 })
-  const store = await openStore({ databaseUrl: url, blobs: pathToFileURL(join(folder, 'blobs')).href, localStoreDir: join(folder, 'local'), substituters: [], trustedPublicKeys: [], signingKeyFile: join(folder, 'cache.secret') })
+  const store = await openStore({ databaseUrl: url, blobs: pathToFileURL(join(folder, 'blobs')).href, substituters: [], trustedPublicKeys: [], signingKeyFile: join(folder, 'cache.secret') })
   const motion = options.motion ?? await sharedMotion()
   const metrics = createMetrics({ processMetrics: false })
   const logger = createLogger({ name: 'test', level: process.env['FIRN_TEST_LOG'] === undefined ? 'silent' : 'debug' })

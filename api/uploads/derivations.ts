@@ -7,7 +7,7 @@ import type { ContentAddress } from '../../nix/content-address.ts'
 import { checkOutputPaths, derivationHash, type DerivationHash } from '../../nix/derivation-hash.ts'
 import { type Derivation, derivationReferences, parseDerivation } from '../../nix/derivation.ts'
 import { FormatError } from '../../nix/errors.ts'
-import { type Hash, hashBytes } from '../../nix/hash.ts'
+import type { Hash } from '../../nix/hash.ts'
 import { derivationName, makeFixedOutputPath, makeTextPath, parseStorePath, type StorePath } from '../../nix/store-path.ts'
 import { FirnError } from '../../contract/errors.ts'
 import type { BlobStore } from '../../store/blobs/interface.ts'
@@ -108,9 +108,4 @@ export class DerivationChecker {
     const blobs = await this.#blobs.readMany(digests)
     return digests.map((digest) => Buffer.from(blobs.get(digest) ?? []).toString('latin1'))
   }
-}
-
-/** SHA-256 of a single file's bytes, for `contentAddressOf`. */
-export function flatHashOf(bytes: Uint8Array): Hash {
-  return hashBytes('sha256', bytes)
 }
