@@ -13,11 +13,13 @@ import { COMPILER } from './compile/expression.ts'
 import { FrameShape, Scope, type Context } from './compile/scope.ts'
 import { Files, guarded } from './files.ts'
 import type { EvalIO } from './io.ts'
+import type { LanguageOptions } from './language.ts'
+import { showWarning } from './printing/errors.ts'
 import { resolveChannel } from './builtins/fetch.ts'
 import { makeGlobals } from './builtins/registry.ts'
 import { asEvaluationError, EvaluationError } from './runtime/errors.ts'
 import type { Host } from './runtime/host.ts'
-import { markMachine, restoreMachine } from './runtime/machine.ts'
+import { machine, markMachine, MAX_CALL_DEPTH, restoreMachine } from './runtime/machine.ts'
 import { speculate } from './runtime/speculate.ts'
 import { Thunk } from './runtime/thunk.ts'
 import { ParseError } from './syntax/errors.ts'
@@ -38,6 +40,7 @@ export interface EvaluatorOptions {
   readonly traceVerbose?: boolean
   /** Folder that relative entries of the search path start from; else the root. */
   readonly workingFolder?: string
+  readonly language?: LanguageOptions
   /** Where traces and warnings go; else to the EvalIO. */
   readonly trace?: (level: 'trace' | 'warn', text: string) => void
 }
@@ -49,6 +52,7 @@ export class Evaluator implements Host {
   readonly settings: EvaluationSettings
   readonly files: Files
   readonly traceVerbose: boolean
+  readonly language: LanguageOptions
   readonly trace: (level: 'trace' | 'warn', text: string) => void
   /** What every file sees; `builtins` among them. */
   readonly globals: ReadonlyMap<string, Slot>
@@ -67,6 +71,8 @@ export class Evaluator implements Host {
     this.io = options.io
     this.settings = options.settings
     this.traceVerbose = options.traceVerbose ?? false
+    this.language = options.language ?? {}
+    machine.maxCallDepth = this.language.maxCallDepth ?? MAX_CALL_DEPTH
     this.trace = options.trace ?? ((level, text) => options.io.trace(level, text))
     this.workingFolder = options.workingFolder ?? '/'
     this.files = new Files(options.io, options.settings)
@@ -160,8 +166,9 @@ export class Evaluator implements Host {
         basePath,
         homePath: this.settings.mode === 'pure' ? undefined : this.io.environment('HOME'),
         pure: this.settings.mode === 'pure',
-        pipeOperators: true,
-        warn: (message) => this.trace('warn', message),
+        pipeOperators: this.language.pipeOperators ?? true,
+        ...(this.language.lints !== undefined && { lints: this.language.lints }),
+        warn: (message, position) => this.trace('warn', showWarning(message, position === undefined ? undefined : new Location(source, position))),
       })
     } catch (error) {
       if (!(error instanceof ParseError)) throw error

@@ -18,7 +18,17 @@ export function writeBytes(descriptor: 1 | 2, text: string): void {
 
 /** A trace or warning as Nix shows it; the text is ordinary text. */
 export function printMessage(level: 'trace' | 'warn', text: string): void {
-  if (level === 'trace') return writeBytes(2, `trace: ${byteStringOfNative(text)}\n`)
-  const evaluation = 'evaluation warning:'
-  writeBytes(2, text.startsWith(evaluation) ? `${byteStringOfNative(text)}\n` : `warning: ${byteStringOfNative(text)}\n`)
+  const bytes = byteStringOfNative(text)
+  if (level === 'trace') writeBytes(2, `trace: ${bytes}\n`)
+  else if (bytes.startsWith(EVALUATION_WARNING)) writeBytes(2, `${evaluationWarning(bytes.slice(EVALUATION_WARNING.length))}\n`)
+  else writeBytes(2, `warning: ${bytes}\n`)
+}
+
+const EVALUATION_WARNING = 'evaluation warning: '
+
+/** Further lines stand under the first, unless the message begins with a line's end. */
+function evaluationWarning(message: string): string {
+  if (message.startsWith('\n')) return `${EVALUATION_WARNING.trimEnd()}${message.trimEnd()}`
+  const [first, ...rest] = message.trimEnd().split('\n') as [string, ...string[]]
+  return [EVALUATION_WARNING + first, ...rest.map((line) => `${' '.repeat(EVALUATION_WARNING.length)}${line}`.trimEnd())].join('\n')
 }

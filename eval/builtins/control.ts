@@ -71,7 +71,8 @@ export const control: BuiltinFamily = (evaluator) => {
     builtin('__traceVerbose', 2, (a, b) => (evaluator.traceVerbose ? trace(a, b) : force(b))),
     builtin('__warn', 2, (a, b) => {
       const text = forceString(a, 'while evaluating the first argument; the message passed to builtins.warn', callSite())
-      evaluator.trace('warn', textOfByteString(text))
+      evaluator.trace('warn', `evaluation warning: ${textOfByteString(text)}`)
+      if (evaluator.language.abortOnWarn === true) throw new EvaluationError('abort', 'aborting to reveal stack trace of warning, as abort-on-warn is set')
       return force(b)
     }),
     builtin('break', 1, (a) => force(a)),

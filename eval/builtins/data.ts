@@ -34,11 +34,11 @@ function fromJson(slot: Slot): Value {
   }
 }
 
-function fromToml(slot: Slot): Value {
+function fromToml(slot: Slot, timestamps: boolean): Value {
   const site = callSite()
   const text = forcePlainString(slot, 'while evaluating the argument passed to builtins.fromTOML', site)
   try {
-    return parseToml(text, VALUES)
+    return parseToml(text, VALUES, { timestamps })
   } catch (error) {
     if (error instanceof EvaluationError || !(error instanceof Error)) throw error
     throw new EvaluationError('eval', `while parsing TOML: ${error.message}`, { location: site, cause: error })
@@ -47,7 +47,7 @@ function fromToml(slot: Slot): Value {
 
 export const data: BuiltinFamily = (evaluator) => [
   builtin('__fromJSON', 1, fromJson),
-  builtin('fromTOML', 1, fromToml),
+  builtin('fromTOML', 1, (a) => fromToml(a, evaluator.language.tomlTimestamps ?? false)),
   builtin('__toJSON', 1, (a) => {
     const context = new ContextBuilder()
     const text = valueToJson(evaluator, a, context, true, callSite())

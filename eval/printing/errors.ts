@@ -1,4 +1,5 @@
 /** Ring: eval. Errors as Nix shows them on standard error, without colours. Upstream counterpart: showErrorInfo in src/libutil/error.cc. */
+import { textOfByteString } from '../../nix/bytes.ts'
 import { lineAndColumn, lineText } from '../syntax/position.ts'
 import { EvaluationError } from '../runtime/errors.ts'
 import { showSuggestions } from '../runtime/suggestions.ts'
@@ -16,6 +17,13 @@ export function showError(error: { readonly message: string; readonly location?:
   const body = `${showTraces(error instanceof EvaluationError ? traceLines(error, showTrace) : [], showTrace)}${messageLines(error)}`
   const rendered = body.startsWith('\n') ? `error:${indent(body)}` : `error: ${indentRest(body)}`
   return `${rendered.replace(/\n+$/, '')}\n`
+}
+
+/** A warning's text after `warning: `, as ordinary text, with the place it is about. */
+export function showWarning(message: string, location: Location | undefined): string {
+  if (location === undefined) return textOfByteString(message)
+  const place = showPlace(location, '').split('\n').map((line) => `         ${line}`.trimEnd()).join('\n')
+  return textOfByteString(`${message}\n${place}`.trimEnd())
 }
 
 /** From the outermost to the innermost. */

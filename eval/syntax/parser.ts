@@ -376,10 +376,11 @@ class Parser {
   private warnOfOr(start: Position): void {
     const snippet = this.text.slice(start, this.cursedEnd)
     this.cursedEnd = -1
+    const { line, column } = lineAndColumn(this.text, start)
     this.options.warn?.(
-      'This expression uses `or` as an identifier in a way that will change in a future Nix release.\n'
+      `at ${originName(this.source)}:${line}:${column}: This expression uses \`or\` as an identifier in a way that will change in a future Nix release.\n`
       + `Wrap this entire expression in parentheses to preserve its current meaning:\n    (${snippet})\nGive feedback at https://github.com/NixOS/nix/pull/11121`,
-      start,
+      undefined,
     )
   }
 
