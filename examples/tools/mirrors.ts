@@ -10,6 +10,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { parse as parseToml } from 'smol-toml'
 import { FirnError } from '../../contract/errors.ts'
+import { debianMirror } from '../../infra/setup/debian.ts'
 
 /** Base addresses, without a slash at the end. */
 export interface Mirrors {
@@ -24,7 +25,7 @@ export interface Mirrors {
 export async function findMirrors(environment: NodeJS.ProcessEnv = process.env): Promise<Mirrors> {
   const trim = (address: string): string => address.replace(/\/+$/, '')
   return {
-    debianMirror: trim(environment['FIRN_DEBIAN_MIRROR'] || debian()),
+    debianMirror: debianMirror(environment),
     // npm tells the scripts it runs
     npmRegistry: trim(environment['FIRN_NPM_REGISTRY'] || environment['npm_config_registry'] || npm()),
     cratesMirror: trim(environment['FIRN_CRATES_MIRROR'] || await crates(environment)),
@@ -34,17 +35,6 @@ export async function findMirrors(environment: NodeJS.ProcessEnv = process.env):
 /** As words of a command line. */
 export function mirrorArguments(mirrors: Mirrors): string[] {
   return Object.entries(mirrors).flatMap(([name, value]: [string, string]) => ['--argstr', name, value])
-}
-
-/** Debian's main archive as apt has it, whatever the suite: all suites share one pool. */
-function debian(): string {
-  const output = tryRun('apt-get', ['indextargets', '--format', '$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)', 'Created-By: Packages'])
-  const lines = (output ?? '').split('\n').map((line) => line.split('|'))
-  // without lists (no apt-get update yet) origin and label are unknown; the security archive has another pool
-  const found = lines.find(([origin, label, component]) => origin === 'Debian' && label === 'Debian' && component === 'main')
-    ?? lines.find(([, , component, uri]) => component === 'main' && uri !== undefined && /\/debian\/?$/.test(uri))
-  if (found?.[3]) return found[3]
-  throw new FirnError('missing-requirement', 'no Debian mirror in apt\'s settings: set FIRN_DEBIAN_MIRROR to the address of one (the folder that holds pool/)')
 }
 
 function npm(): string {
