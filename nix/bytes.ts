@@ -13,6 +13,9 @@ const utf8Encoder = new TextEncoder()
 
 /** A byte string as bytes. Throws RangeError on a character above 255: that is a bug of the caller, not bad input. */
 export function bytesOfByteString(text: string): Uint8Array {
+  // Nearly all are ASCII, the same in UTF-8; only then is the length the same.
+  const encoded = utf8Encoder.encode(text)
+  if (encoded.length === text.length) return encoded
   const bytes = new Uint8Array(text.length)
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index)
