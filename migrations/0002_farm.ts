@@ -20,6 +20,16 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       outputs jsonb not null,
       -- a fetch's request (contract/fetch.ts); null for a derivation
       "fetch" jsonb,
+      -- its output's hash is known beforehand: what failed is remembered by .drv, since another address may work
+      fixed boolean not null default false,
+      -- its rows in node_input are complete
+      inputs_known boolean not null default false,
+      -- a substituter has it with all it refers to
+      substitutable boolean not null default false,
+      -- a substituter said so and failed: not tried again in this run
+      substitution_failed boolean not null default false,
+      -- 1 is the most urgent
+      priority smallint not null default 3,
       -- waiting: not started or waiting for inputs; queued: waiting for a worker; running; succeeded; failed
       state text not null default 'waiting' check (state in ('waiting', 'queued', 'running', 'succeeded', 'failed')),
       -- outcome of the last run that ended (contract/nodes.ts); a cached failure is one that is still here
