@@ -252,7 +252,7 @@ export class EvaluationSession {
 export function evaluationSettings(parts: Pick<Dependencies, 'settings'>, request: EvaluationRequest): EvaluationSettings {
   const { evaluator } = parts.settings
   return {
-    currentSystem: evaluator.system, nixVersion: '2.8.0', mode: evaluator.mode, allowedUris: evaluator.allowedUris, allowedPaths: evaluator.allowedPaths,
+    currentSystem: evaluator.system, nixVersion: evaluator.nixVersion, mode: evaluator.mode, allowedUris: evaluator.allowedUris, allowedPaths: evaluator.allowedPaths,
     searchPath: [], allowImportFromDerivation: true, showTrace: false, ...request.settings,
   }
 }

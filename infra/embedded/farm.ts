@@ -166,7 +166,7 @@ function childSettings(loaded: LoadedSettings, endpoints: Endpoints, apiPort: nu
     FIRN_API_PORT: String(apiPort),
     FIRN_API_PUBLIC_URL: endpoints.api,
     // who reaches loopback is on this machine already, and may name its files
-    ...(loopback && settings.evaluator.allowedPaths.length === 0 ? { FIRN_EVALUATOR_ALLOWED_PATHS: '/' } : {}),
+    ...(loopback && settings.evaluator.allowedPaths.length === 0 ? { FIRN_EVALUATOR_ALLOWED_PATHS: '/', FIRN_EVALUATOR_MODE: 'impure' } : {}),
   }
 }
 
