@@ -9,6 +9,7 @@ import { resolve } from 'node:path'
 import type { EvaluationSubmission } from '../contract/api.ts'
 import type { EvaluationArgument, EvaluationSettings } from '../contract/evaluations.ts'
 import { FirnError } from '../contract/errors.ts'
+import { isFetched, parseNixPath, parseSearchPathEntry } from './evaluate/options.ts'
 
 /** Between name and value of a joined pair; no shell word can hold it. */
 const SEPARATOR = '\0'
@@ -71,21 +72,15 @@ export function addEvaluationOptions(command: Command): Command {
     .option('--show-trace', 'show where an evaluation error came through')
 }
 
-/** NIX_PATH, split as Nix splits it: a colon of `https://` is none. */
-export function parseSearchPath(text: string): { prefix: string, path: string }[] {
-  return text.split(/:(?!\/\/)/).filter((entry) => entry !== '').map(parseSearchEntry)
-}
-
-export function parseSearchEntry(entry: string): { prefix: string, path: string } {
-  const equals = entry.indexOf('=')
-  const path = equals < 0 ? entry : entry.slice(equals + 1)
-  return { prefix: equals < 0 ? '' : entry.slice(0, equals), path: /^[a-z+]+:/.test(path) ? path : resolve(path) }
+/** An entry of the search path as the farm takes it: folders absolute. */
+function absoluteEntry(entry: { readonly prefix: string, readonly path: string }): { prefix: string, path: string } {
+  return { prefix: entry.prefix, path: isFetched(entry.path) ? entry.path : resolve(entry.path) }
 }
 
 /** Settings of an evaluation on a farm; `local` farms evaluate as nix-build would unless told otherwise. */
 export function evaluationSettings(options: EvaluationOptions, local: boolean, environment: NodeJS.ProcessEnv = process.env): Partial<EvaluationSettings> {
   const mode = options.pure ? 'pure' : options.restrict ? 'restricted' : options.impure || local ? 'impure' : undefined
-  const searchPath = [...(options.include ?? []).map(parseSearchEntry), ...(local && environment['NIX_PATH'] ? parseSearchPath(environment['NIX_PATH']) : [])]
+  const searchPath = [...(options.include ?? []).map(parseSearchPathEntry), ...(local ? parseNixPath(environment['NIX_PATH'] ?? '') : [])].map(absoluteEntry)
   return {
     ...(mode === undefined ? {} : { mode }),
     ...(options.system === undefined ? {} : { currentSystem: options.system }),

@@ -21,6 +21,9 @@ const RUNNING = 'Running a farm:'
 
 const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'build', group: BUILDING, summary: 'evaluate an expression on the farm and build what it describes', load: async () => (await import('./commands/build.ts')).buildCommand },
+  { name: 'eval', group: BUILDING, summary: 'evaluate on this machine and print the value', load: async () => (await import('./commands/evaluate.ts')).evalCommand },
+  { name: 'instantiate', group: BUILDING, summary: 'write derivations and print their paths', load: async () => (await import('./commands/evaluate.ts')).instantiateCommand },
+  { name: 'jobs', group: BUILDING, summary: 'find derivations and print them as JSON lines', load: async () => (await import('./commands/evaluate.ts')).jobsCommand },
   { name: 'status', group: LOOKING, summary: 'the farm at a glance, or one evaluation', load: async () => (await import('./commands/evaluations.ts')).statusCommand },
   { name: 'evaluations', group: LOOKING, summary: 'list evaluations', load: async () => (await import('./commands/evaluations.ts')).evaluationsCommand },
   { name: 'builds', group: LOOKING, summary: 'list builds', load: async () => (await import('./commands/evaluations.ts')).buildsCommand },

@@ -55,7 +55,7 @@ async function main(): Promise<void> {
   const rows = jobs.filter((job) => job.state === 'succeeded').map((job) => {
     const build = builds.get(job.buildId ?? 0)
     const name = job.attrPath.at(-1) ?? job.attr
-    const before = build?.endedAt != null && Date.parse(build.endedAt) < since
+    const before = typeof build?.endedAt === 'string' && Date.parse(build.endedAt) < since
     const seconds = build ? secondsBetween(build.startedAt, build.endedAt) : undefined
     return [job.attr, job.name ?? '', before ? colors.dim('was there') : (build?.how ?? 'valid'), seconds === undefined || before ? '' : formatSeconds(seconds), IMPORTED[name] && job.attrPath[0] !== 'tests' ? `dependencies imported from its ${IMPORTED[name]}` : '']
   })

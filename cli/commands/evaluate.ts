@@ -1,0 +1,99 @@
+/** Ring: cli. `firn eval`, `firn instantiate`, `firn jobs`: evaluation on this machine, without a farm; see cli/evaluate/. */
+import { type Command, Option } from 'commander'
+import { FirnError } from '../../contract/errors.ts'
+import { addEvaluationOptions, type EvaluationOptions } from '../arguments.ts'
+import { type GlobalOptions, loadForCommand } from '../context.ts'
+import { DEFAULT_JOBS, DEFAULT_LANGUAGE, defaultSettings, type EvaluateOptions, type Input, parseSearchPathEntry } from '../evaluate/options.ts'
+import { evaluateInProcess } from '../evaluate/start.ts'
+import { ExitSilently } from '../output.ts'
+
+interface HereOptions extends EvaluationOptions, GlobalOptions {
+  readonly strict?: boolean
+  readonly xml?: boolean
+  readonly raw?: boolean
+  readonly readOnly?: boolean
+  readonly meta?: boolean
+  readonly showInputDrvs?: boolean
+  readonly forceRecurse?: boolean
+}
+
+const NO_FARM = `
+Works without a farm, and builds nothing: where evaluation needs something built or downloaded it fails and says what.
+Derivations and sources go to FIRN_HOME/store, unless --read-only is given.`
+
+export function evalCommand(command: Command): Command {
+  return common(command.description('Evaluate an expression on this machine and print the value.'))
+    .option('--strict', 'evaluate everything in the value')
+    .addOption(new Option('--xml', 'print XML, as nix-instantiate does').conflicts('raw'))
+    .option('--raw', 'print a string without quotes')
+    .addHelpText('after', `${NO_FARM}
+
+Examples:
+  firn eval -E '1 + 1'
+  firn eval --json --strict -A meta ./package.nix
+  firn eval release.nix --arg debug true -A version --raw`)
+    .action((files: string[], options: HereOptions) => run('eval', files, options, {
+      format: options.json ? 'json' : options.xml ? 'xml' : options.raw ? 'raw' : 'plain',
+    }))
+}
+
+export function instantiateCommand(command: Command): Command {
+  return common(command.description('Write the derivations of an expression, and print their paths, one a line.'))
+    .addHelpText('after', `${NO_FARM}
+
+Examples:
+  firn instantiate -A hello
+  firn instantiate --read-only release.nix`)
+    .action((files: string[], options: HereOptions) => run('instantiate', files, options, {}))
+}
+
+export function jobsCommand(command: Command): Command {
+  return common(command.description('Find the derivations in an expression, and print each as a line of JSON with the fields of nix-eval-jobs.'))
+    .option('--meta', 'with `meta`')
+    .option('--show-input-drvs', 'with the derivations each needs')
+    .option('--force-recurse', 'walk into every attribute set, not only those that say recurseForDerivations')
+    .addHelpText('after', `${NO_FARM}
+
+Examples:
+  firn jobs release.nix
+  firn jobs --meta release.nix | jq -r 'select(.error == null) | .drvPath'`)
+    .action((files: string[], options: HereOptions) => run('jobs', files, options, {
+      jobs: { ...DEFAULT_JOBS, meta: options.meta ?? false, showInputDrvs: options.showInputDrvs ?? false, forceRecurse: options.forceRecurse ?? false },
+    }))
+}
+
+function common(command: Command): Command {
+  return addEvaluationOptions(command.argument('[file...]', 'Nix files or folders (default.nix if none is given); - reads standard input'))
+    .option('--read-only', 'write nothing at all')
+}
+
+async function run(work: EvaluateOptions['work'], files: readonly string[], options: HereOptions, more: Partial<EvaluateOptions>): Promise<void> {
+  const { settings } = loadForCommand(options)
+  if (options.expr !== undefined && files.length > 0) throw new FirnError('invalid-input', `give either a file or -E, not both ('${files[0]}')`)
+  const inputs: Input[] = options.expr !== undefined
+    ? [{ kind: 'expression', text: options.expr }]
+    : (files.length === 0 ? ['./default.nix'] : files).map((file) => (file === '-' ? { kind: 'standard-input' } : { kind: 'file', path: file }))
+  const base = defaultSettings()
+  const code = await evaluateInProcess({
+    work, inputs,
+    attributes: [...(options.attr ?? [])],
+    arguments: options.arg ?? {},
+    format: 'plain',
+    strict: options.strict ?? false,
+    locations: true,
+    readOnly: options.readOnly ?? false,
+    home: settings.home,
+    settings: {
+      ...base,
+      currentSystem: options.system ?? settings.evaluator.system,
+      mode: options.pure ? 'pure' : options.restrict ? 'restricted' : 'impure',
+      searchPath: [...(options.include ?? []).map(parseSearchPathEntry), ...base.searchPath],
+      allowImportFromDerivation: options.importFromDerivation,
+      showTrace: options.showTrace ?? false,
+    },
+    language: DEFAULT_LANGUAGE,
+    jobs: DEFAULT_JOBS,
+    ...more,
+  })
+  if (code !== 0) throw new ExitSilently(code)
+}
