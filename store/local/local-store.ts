@@ -3,7 +3,7 @@
  * store path's name is whole; leases keep them; the least recently used go first when the bound is met.
  */
 import { mkdirSync, readdirSync } from 'node:fs'
-import { lstat, rename, rm } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 
@@ -13,6 +13,8 @@ import { type StorePath, parseBaseName } from '../../nix/store-path.ts'
 import type { BlobStore } from '../blobs/interface.ts'
 import type { PathInfo, PathInfoStore } from '../path-info/interface.ts'
 import type { Lease, LocalStore, LocalStoreFigures } from './interface.ts'
+import { moveTree, removeTree } from './move-tree.ts'
+import { claimFolder } from './owner.ts'
 import { writeTree } from './write-tree.ts'
 
 /** Paths written at the same time: each waits for the object store most of the time. */
@@ -52,11 +54,12 @@ export class FolderLocalStore implements LocalStore {
     this.#graves = join(options.directory, GRAVES)
   }
 
-  /** Opens the folder, and takes over what a predecessor left: whole paths are kept, unfinished work is removed. */
+  /** Opens the folder, and takes over what a predecessor left: whole paths are kept, unfinished work is removed. Errors: 'conflict' where a process has it that lives. */
   static async open(options: LocalStoreOptions): Promise<FolderLocalStore> {
     const store = new FolderLocalStore(options)
     mkdirSync(store.directory, { recursive: true })
-    await Promise.all([SCRATCH, GRAVES].map((name) => rm(join(store.directory, name), { recursive: true, force: true })))
+    claimFolder(store.directory)
+    await Promise.all([SCRATCH, GRAVES].map((name) => removeTree(join(store.directory, name))))
     mkdirSync(store.scratchDirectory)
     mkdirSync(store.#graves)
     await store.#takeOver()
@@ -118,7 +121,10 @@ export class FolderLocalStore implements LocalStore {
     await this.#writing.get(baseName)?.catch(() => undefined)
     if (this.#present.has(baseName)) return this.#remove(builtTree)
     // Registered first: somebody who lays the path out meanwhile waits for the rename.
-    const work = rename(builtTree, this.localPath(storePath)).then(() => this.#add(info))
+    const work = (async () => {
+      moveTree(builtTree, this.localPath(storePath))
+      this.#add(info)
+    })()
     this.#writing.set(baseName, work)
     try {
       await work
@@ -155,9 +161,9 @@ export class FolderLocalStore implements LocalStore {
     try {
       await this.#evict(info.narSize)
       await writeTree(info.root, Buffer.from(temporary).toString('latin1'), this.#options.blobs)
-      await rename(temporary, this.localPath(info.storePath))
+      moveTree(temporary, this.localPath(info.storePath))
     } catch (error) {
-      await rm(temporary, { recursive: true, force: true })
+      await removeTree(temporary)
       throw asFirnError(error)
     }
     this.#add(info)
@@ -197,8 +203,8 @@ export class FolderLocalStore implements LocalStore {
   /** Renamed before it is removed, so that a half-removed tree never carries a store path's name. */
   async #remove(path: string): Promise<void> {
     const grave = join(this.#graves, String(this.#unique++))
-    await rename(path, grave)
-    await rm(grave, { recursive: true, force: true })
+    moveTree(path, grave)
+    await removeTree(grave)
   }
 
   async #takeOver(): Promise<void> {
