@@ -162,6 +162,8 @@ export function openFarmDatabase(settings: DatabaseSettings): FarmDatabase {
 }
 
 const INT8 = 20
+const INT8_ARRAY = 1016
+const parseArray = (pg.types.getTypeParser as (oid: number, format: 'text') => unknown)(INT8_ARRAY, 'text') as (text: string) => string[]
 
 function connectionConfig(settings: DatabaseSettings): pg.ClientConfig {
   const read = (path: string | undefined): string | undefined => (path === undefined ? undefined : readFileSync(path, 'utf8'))
@@ -171,7 +173,7 @@ function connectionConfig(settings: DatabaseSettings): pg.ClientConfig {
     ...(tls ? { ssl: { ca: read(settings.authority), cert: read(settings.certificate), key: read(settings.key), rejectUnauthorized: true } } : {}),
     application_name: 'firn',
     // ids and sizes are far below 2^53
-    types: { getTypeParser: ((oid: number, format?: 'text' | 'binary') => (oid === INT8 ? Number : pg.types.getTypeParser(oid, format as 'text'))) as typeof pg.types.getTypeParser },
+    types: { getTypeParser: ((oid: number, format?: 'text' | 'binary') => (oid === INT8 ? Number : oid === INT8_ARRAY ? (text: string) => parseArray(text).map(Number) : pg.types.getTypeParser(oid, format as 'text'))) as typeof pg.types.getTypeParser },
   }
 }
 

@@ -47,7 +47,7 @@ export interface NodeRow {
   readonly run: number
 }
 
-const COLUMNS = sql.raw(`n.id, n.key, n.kind, n.name, n.system, n.features, n.drv_path as "drvPath", n.outputs, n.fetch, n.fixed,
+const COLUMNS = sql.raw(`n.id, n.key, n.kind, n.name, n.system, n.features, n.drv_path as "drvPath", n.outputs, n."fetch", n.fixed,
   n.inputs_known as "inputsKnown", n.substitutable, n.substitution_failed as "substitutionFailed", n.priority, n.state, n.outcome, n.run`)
 
 export async function readNodes(db: Database, keys: readonly NodeKey[]): Promise<Map<NodeKey, NodeRow>> {
@@ -86,11 +86,11 @@ export async function registerNodes(db: Database, records: readonly NodeRecord[]
     await sql`
       with given as (
         select * from jsonb_to_recordset(${json}::jsonb)
-          as r(key text, kind text, name text, system text, features jsonb, drv_path text, outputs jsonb, fetch jsonb, fixed boolean, substitutable boolean)
+          as r(key text, kind text, name text, system text, features jsonb, drv_path text, outputs jsonb, "fetch" jsonb, fixed boolean, substitutable boolean)
       )
-      insert into node as n (key, kind, name, system, features, drv_path, outputs, fetch, fixed, substitutable, priority)
+      insert into node as n (key, kind, name, system, features, drv_path, outputs, "fetch", fixed, substitutable, priority)
       select key, kind, name, system, array(select jsonb_array_elements_text(features)), drv_path, outputs,
-        case when jsonb_typeof(fetch) = 'object' then fetch end, fixed, substitutable, ${options.priority}
+        case when jsonb_typeof("fetch") = 'object' then "fetch" end, fixed, substitutable, ${options.priority}
       from (select distinct on (key) * from given order by key) as r order by key
       on conflict (key) do update set
         priority = least(n.priority, excluded.priority),

@@ -39,7 +39,7 @@ export async function claimNode(db: Database, input: NodeInput, worker: string, 
     ), event as (
       insert into event (node_id, kind, data) select claimed.id, 'build.started', jsonb_build_object('name', name, 'worker', ${worker}::text, 'attempt', begun.number, 'step', ${step}::text) from claimed, begun
     )
-    select begun.id as "attemptId", number, kind, drv_path as "drvPath", outputs, fetch, fixed, substitutable from begun, claimed`.execute(db)
+    select begun.id as "attemptId", number, kind, drv_path as "drvPath", outputs, "fetch", fixed, substitutable from begun, claimed`.execute(db)
   return rows[0]
 }
 

@@ -12,29 +12,30 @@ import { fileURLToPath } from 'node:url'
 const WORKFLOWS = fileURLToPath(new URL('../workflows/', import.meta.url))
 const CONTRACT = fileURLToPath(new URL('../contract/', import.meta.url))
 const require = createRequire(import.meta.url)
-/** Their spans go to the same trace as those of activities. They are part of the bundle whether tracing is on or not, so that a history replays with either. */
+/** Their spans go to the same trace as those of activities. They add no commands: a history replays with and without them. */
 const TRACING = '@temporalio/interceptors-opentelemetry/lib/workflow-interceptors'
 
 /** Path of the bundle, made if it isn't in the folder yet. */
-export async function workflowBundle(folder: string): Promise<{ readonly codePath: string }> {
-  const codePath = join(folder, `workflows-${await fingerprint()}.js`)
+export async function workflowBundle(folder: string, options: { readonly traced: boolean }): Promise<{ readonly codePath: string }> {
+  const kind = options.traced ? 'traced-workflows' : 'workflows'
+  const codePath = join(folder, `${kind}-${await fingerprint()}.js`)
   if (await stat(codePath).then(() => true, () => false)) return { codePath }
   await mkdir(folder, { recursive: true })
-  const { code } = await bundleWorkflows()
+  const { code } = await bundleWorkflows(options)
   const unfinished = `${codePath}.${process.pid}`
   await writeFile(unfinished, code)
   await rename(unfinished, codePath)
   for (const name of await readdir(folder)) {
-    if (/^workflows-[0-9a-f]{16}\.js$/.test(name) && join(folder, name) !== codePath) await rm(join(folder, name), { force: true })
+    if (name.startsWith(`${kind}-`) && name.endsWith('.js') && join(folder, name) !== codePath) await rm(join(folder, name), { force: true })
   }
   return { codePath }
 }
 
 /** Bundles the workflows; throws where they import what a workflow can't have. */
-export async function bundleWorkflows(): Promise<{ readonly code: string }> {
+export async function bundleWorkflows(options: { readonly traced: boolean }): Promise<{ readonly code: string }> {
   return await bundleWorkflowCode({
     workflowsPath: join(WORKFLOWS, 'all.ts'),
-    workflowInterceptorModules: [require.resolve(TRACING)],
+    workflowInterceptorModules: options.traced ? [require.resolve(TRACING)] : [],
     logger: { trace: ignore, debug: ignore, info: ignore, warn: (message) => process.stderr.write(`${message}\n`), error: (message) => process.stderr.write(`${message}\n`), log: ignore },
   })
 }

@@ -123,7 +123,7 @@ export async function startWorker(settings: Settings, services: WorkerServices):
     const features = servedFeatures(settings)
     const nativeConnection = await NativeConnection.connect(connect)
     closing.push(() => nativeConnection.close())
-    const bundle = settings.worker.roles.includes('schedule') ? await workflowBundle(join(settings.home, 'cache')) : undefined
+    const bundle = settings.worker.roles.includes('schedule') ? await workflowBundle(join(settings.home, 'cache'), { traced: services.tracing !== undefined }) : undefined
     const workers: Worker[] = []
     for (const plan of queuePlans(settings, features, residentQueue)) {
       workers.push(await Worker.create({
@@ -233,14 +233,16 @@ function ownerOf(workerId: string, home: string): string {
 
 /** Once a process, before any worker: the SDK's core must not end the process on a signal, the worker does. */
 export function quietRuntime(logger: Logger): void {
+  // most queues have no workflows, and are meant to have none
+  const warn = (message: string, meta?: object): void => (message.startsWith('No workflows registered') ? undefined : logger.warn(meta ?? {}, message))
   Runtime.install({
     shutdownSignals: [],
     logger: {
-      log: (level, message, meta) => (level === 'ERROR' ? logger.error(meta ?? {}, message) : level === 'WARN' ? logger.warn(meta ?? {}, message) : logger.debug(meta ?? {}, message)),
+      log: (level, message, meta) => (level === 'ERROR' ? logger.error(meta ?? {}, message) : level === 'WARN' ? warn(message, meta) : logger.debug(meta ?? {}, message)),
       trace: () => undefined,
       debug: (message, meta) => logger.debug(meta ?? {}, message),
       info: (message, meta) => logger.debug(meta ?? {}, message),
-      warn: (message, meta) => logger.warn(meta ?? {}, message),
+      warn,
       error: (message, meta) => logger.error(meta ?? {}, message),
     },
   })
