@@ -45,6 +45,8 @@ export class Downloader {
     this.#agent = new EnvHttpProxyAgent({
       connect: { timeout: settings.connectSeconds * 1000, ...tls },
       requestTls: { timeout: settings.connectSeconds * 1000, ...tls },
+      // plain addresses are asked of the proxy itself, as curl does: many allow tunnels to port 443 only
+      proxyTunnel: false,
       headersTimeout: settings.connectSeconds * 1000,
       bodyTimeout: settings.stallSeconds * 1000,
     })
@@ -64,7 +66,8 @@ export class Downloader {
   }
 
   async close(): Promise<void> {
-    await this.#agent.close()
+    // not 'close', which would wait for answers that nobody reads any more
+    await this.#agent.destroy()
   }
 
   async #openFile(url: string, options: DownloadOptions): Promise<Download> {
