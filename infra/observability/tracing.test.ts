@@ -52,3 +52,17 @@ test('spans continue the trace of a request and reach the collector, and headers
   assert.deepEqual([inner.traceId, inner.parentSpanId], [traceId, outer.spanId])
   assert.equal(handedOn['traceparent'], `00-${traceId}-${inner.spanId}-01`)
 })
+
+test('a span of a workflow, in the form that Temporal\'s interceptors give it, reaches the collector with its parent', async () => {
+  const tracing = startTracing({ serviceName: 'firn-test', version: '0', otlp: true })
+  const context = { traceId: '1af7651916cd43dd8448eb211c80319d', spanId: 'c7ad6b7169203332', traceFlags: 1 }
+  const old = {
+    name: 'workflow', kind: 0, spanContext: () => context, parentSpanId: 'd7ad6b7169203333', startTime: [1, 0], endTime: [2, 0], duration: [1, 0], status: { code: 0 },
+    attributes: {}, links: [], events: [], ended: true, resource: tracing.workflowSpans!.resource, instrumentationLibrary: { name: 'workflow-interceptor' },
+    droppedAttributesCount: 0, droppedEventsCount: 0, droppedLinksCount: 0,
+  }
+  tracing.workflowSpans!.processor.onEnd(old as unknown as Parameters<NonNullable<typeof tracing.workflowSpans>['processor']['onEnd']>[0])
+  await tracing.shutdown()
+  const span = received.find(({ name }) => name === 'workflow')
+  assert.deepEqual([span?.traceId, span?.spanId, span?.parentSpanId], [context.traceId, context.spanId, old.parentSpanId])
+})

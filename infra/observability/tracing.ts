@@ -9,6 +9,7 @@ import { detectResources, envDetector, hostDetector, processDetector, type Resou
 import { NodeSDK } from '@opentelemetry/sdk-node'
 import { BatchSpanProcessor, type SpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions'
+import { workflowSpanProcessor } from './workflow-spans.ts'
 
 export interface TracingSettings {
   /** For example `firn-api`, `firn-worker`, `firn`. */
@@ -40,7 +41,7 @@ export function startTracing(settings: TracingSettings): Tracing {
   const sdk = new NodeSDK({ resource, autoDetectResources: false, spanProcessors: [processor], metricReaders: [], logRecordProcessors: [] })
   sdk.start()
   return {
-    workflowSpans: { processor, resource },
+    workflowSpans: { processor: workflowSpanProcessor(processor), resource },
     async shutdown() {
       await Promise.race([sdk.shutdown().catch(() => undefined), new Promise((resolve) => { setTimeout(resolve, EXPORT_TIMEOUT_MILLISECONDS).unref() })])
     },
