@@ -60,6 +60,8 @@ export class Evaluator implements Host {
   readonly derivationHashes = new Map<string, DerivationHash>()
   /** Folder that relative entries of the search path start from. */
   private readonly workingFolder: string
+  /** Store paths that this evaluation made valid. */
+  private readonly added = new Set<string>()
   private readonly textReferences = new Map<string, readonly string[]>()
   private readonly searchPaths = new Map<string, string | undefined>()
   private readonly values = new Map<string, Thunk>()
@@ -189,6 +191,7 @@ export class Evaluator implements Host {
     const text = guarded(real, () => this.io.addPath({ path: real, name, method: 'nar' }))
     const copied = { text, context: singleContext('opaque', text) }
     this.files.allow(text)
+    this.added.add(text)
     this.copied.set(path, copied)
     return copied
   }
@@ -230,12 +233,14 @@ export class Evaluator implements Host {
 
   /** Makes sure that a store path is valid, or suspends. */
   ensurePath(storePath: string): void {
+    if (this.added.has(storePath) || this.derivationHashes.has(storePath)) return
     guarded(storePath, () => this.io.ensurePath(storePath))
   }
 
   /** Adds a text to the store; what it refers to is remembered. */
   addText(name: string, text: string, references: readonly string[]): string {
     const storePath = guarded(name, () => this.io.addText(name, text, references))
+    this.added.add(storePath)
     if (references.length > 0) this.textReferences.set(storePath, references)
     return storePath
   }

@@ -122,7 +122,7 @@ export function guarded<T>(path: string, work: () => T): T {
     if (!(error instanceof EvalIOError)) throw error
     switch (error.kind) {
       case 'missing': throw missing(path)
-      case 'not-a-directory': throw new EvaluationError('eval', `reading directory '${path}': Not a directory`, { cause: error })
+      case 'not-a-directory': throw new EvaluationError('eval', `'${path}' is not a directory`, { cause: error })
       case 'is-a-directory': throw new EvaluationError('eval', 'reading from file: Is a directory', { cause: error })
       case 'forbidden': throw new EvaluationError('restricted', error.message, { cause: error })
       default: throw new EvaluationError('eval', error.message, { cause: error })

@@ -11,7 +11,7 @@ import { derivationName, parseStorePath, storePathNameProblem } from '../../nix/
 import type { Evaluator } from '../evaluator.ts'
 import { guarded } from '../files.ts'
 import { showLocation } from '../printing/locations.ts'
-import { valueToJson } from '../printing/to-json.ts'
+import { jsonString, valueToJson } from '../printing/to-json.ts'
 import { callSite } from '../runtime/call.ts'
 import { coerceToString } from '../runtime/coerce.ts'
 import { EvaluationError } from '../runtime/errors.ts'
@@ -20,7 +20,6 @@ import { machine } from '../runtime/machine.ts'
 import { NO_SITE } from '../runtime/site.ts'
 import { speculate } from '../runtime/speculate.ts'
 import { force } from '../runtime/thunk.ts'
-import { printJsonString } from '../text/json.ts'
 import { ContextBuilder, singleContext } from '../values/context.ts'
 import { attributesOf } from '../values/make.ts'
 import { ContextString, type Attributes, type Slot, type Value } from '../values/value.ts'
@@ -106,7 +105,7 @@ function processAttribute(evaluator: Evaluator, draft: Draft, key: string, slot:
 }
 
 function processStructured(evaluator: Evaluator, draft: Draft, key: string, slot: Slot): void {
-  draft.json!.push(`${printJsonString(key)}:${valueToJson(evaluator, slot, draft.context, true, NO_SITE)}`)
+  draft.json!.push(`${jsonString(key)}:${valueToJson(evaluator, slot, draft.context, true, NO_SITE)}`)
   switch (key) {
     case 'builder':
       draft.builder = forceString(slot, '', NO_SITE, draft.context)

@@ -107,7 +107,7 @@ function treeArguments(evaluator: Evaluator, slot: Slot, git: boolean, site: Sit
     } else if (typeof member === 'boolean') {
       result.set(key, member)
     } else if (isInt(member)) {
-      if (member < 0) throw new EvaluationError('eval', `negative value given for fetchTree attr ${key}: ${member}`, { location: site })
+      if (member < 0) throw new EvaluationError('eval', `negative value given for '${git ? 'fetchGit' : 'fetchTree'}' argument '${key}': ${member}`, { location: site })
       result.set(key, Number(member))
     } else {
       throw new EvaluationError('type', `fetchTree argument '${key}' is ${showType(member)} while a string, Boolean or integer is expected`)
@@ -166,6 +166,9 @@ export function fetchTree(evaluator: Evaluator, args: ReadonlyMap<string, Argume
   const rev = text(args, 'rev')
   if (evaluator.settings.mode === 'pure' && narHash === undefined && rev === undefined) {
     throw new EvaluationError('eval', `in pure evaluation mode, '${git ? 'fetchGit' : 'fetchTree'}' will not fetch unlocked input '${url}'`, { location: site })
+  }
+  if (/^file:(?!\/)/.test(url)) {
+    throw new EvaluationError('eval', `tarball '${url}' must use an absolute path. The 'file' scheme does not support relative paths.`, { traces: [{ text: `while fetching the input '${url}'`, location: undefined }] })
   }
   if (type === 'path') return fetchPath(evaluator, text(args, 'path') ?? '', narHash, args, site)
   const isGit = type === 'git'

@@ -120,7 +120,7 @@ const ALGORITHMS: ReadonlySet<string> = new Set(['md5', 'sha1', 'sha256', 'sha51
 /** Checks the name of a hash algorithm. */
 export function hashAlgorithm(name: string, site: Site): HashAlgorithm {
   if (ALGORITHMS.has(name)) return name as HashAlgorithm
-  throw new EvaluationError('eval', `unknown hash algorithm '${name}', expect 'md5', 'sha1', 'sha256', or 'sha512'`, { location: site })
+  throw new EvaluationError('eval', `unknown hash algorithm '${name}', expect 'blake3', 'md5', 'sha1', 'sha256', or 'sha512'`, { location: site })
 }
 
 function hashString(algorithm: Slot, slot: Slot): Value {

@@ -176,19 +176,21 @@ export function printAmbiguous(root: Slot): string {
       seen.add(slot)
       output += '{ '
       pending.push({ text: '}' })
-      for (let i = slot.size - 1; i >= 0; i--) pending.push({ text: '; ' }, { slot: slot.values[i]!, depth: 0 }, { text: `${slot.layout.names[i]} = ` })
+      for (let i = slot.size - 1; i >= 0; i--) pending.push({ text: '; ' }, { slot: slot.values[i]!, depth: 0 }, { text: `${printAttributeName(slot.layout.names[i]!)} = ` })
     } else if (Array.isArray(slot)) {
-      if (slot.length > 0 && seen.has(slot)) {
+      // Short lists lie within the value that holds them in Nix, so another value with the same elements is not a repetition.
+      const identity = slot.length <= 2 && work.slot instanceof Thunk ? work.slot : slot
+      if (slot.length > 0 && seen.has(identity)) {
         output += inGuillemets('repeated')
         continue
       }
-      seen.add(slot)
+      seen.add(identity)
       output += '[ '
       pending.push({ text: ']' })
       const list = slot as readonly Slot[]
       for (let i = list.length - 1; i >= 0; i--) pending.push({ text: ' ' }, { slot: list[i]!, depth: 0 })
     } else {
-      output += printAmbiguousLeaf(slot as Value)
+      output += printAmbiguousLeaf(slot)
     }
   }
   return output

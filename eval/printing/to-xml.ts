@@ -8,7 +8,7 @@ import { isString, textOf } from '../runtime/types.ts'
 import type { ContextBuilder } from '../values/context.ts'
 import type { Location } from '../values/location.ts'
 import { byBytes } from '../values/order.ts'
-import { Attributes, ContextString, Float, Lambda, PathValue, type List, type Slot, type Value } from '../values/value.ts'
+import { Attributes, ContextString, Float, Lambda, PathValue, type List, type Slot } from '../values/value.ts'
 
 export interface XmlOptions {
   /** Whether everything is evaluated; else what isn't is shown so. */
@@ -62,7 +62,7 @@ class XmlWriter {
   value(slot: Slot): void {
     const settledSlot = this.options.strict ? force(slot) : settled(slot)
     if (isDelayed(settledSlot)) return this.empty('unevaluated')
-    const value = settledSlot as Value
+    const value = settledSlot
     if (value === null) return this.empty('null')
     if (typeof value === 'boolean') return this.empty('bool', { value: String(value) })
     if (typeof value === 'number' || typeof value === 'bigint') return this.empty('int', { value: String(value) })
@@ -103,7 +103,7 @@ class XmlWriter {
     const slot = value.get(name)
     if (slot === undefined) return undefined
     const forced = this.options.strict ? force(slot) : settled(slot)
-    return isDelayed(forced) || !isString(forced as Value) ? undefined : textOf(forced as string | ContextString)
+    return isDelayed(forced) || !isString(forced) ? undefined : textOf(forced)
   }
 
   private members(value: Attributes): void {

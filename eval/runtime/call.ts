@@ -6,14 +6,14 @@ import { showExcerpt } from '../printing/excerpt.ts'
 import { Attributes, Lambda, PartialPrimOp, PrimOp, type Frame, type Slot, type Value } from '../values/value.ts'
 import { EvaluationError, stackOverflow } from './errors.ts'
 import type { LambdaCode } from './lambda.ts'
-import { callees, machine, MAX_CALL_DEPTH, sites, type Callee } from './machine.ts'
+import { callees, machine, sites, type Callee } from './machine.ts'
 import { NO_SITE, type Site } from './site.ts'
 import { force, Thunk, type Code } from './thunk.ts'
 import { showType } from './types.ts'
 
 export function call1(callee: Value, argument: Slot, site: Site): Value {
   const depth = machine.depth
-  if (depth > MAX_CALL_DEPTH) throw stackOverflow(site)
+  if (depth > machine.maxCallDepth) throw stackOverflow(site)
   sites[depth] = site
   machine.depth = depth + 1
   let value: Value
@@ -36,7 +36,7 @@ export function call1(callee: Value, argument: Slot, site: Site): Value {
 
 export function call2(callee: Value, first: Slot, second: Slot, site: Site): Value {
   const depth = machine.depth
-  if (depth > MAX_CALL_DEPTH) throw stackOverflow(site)
+  if (depth > machine.maxCallDepth) throw stackOverflow(site)
   sites[depth] = site
   machine.depth = depth + 1
   let value: Value
@@ -66,7 +66,7 @@ export function call2(callee: Value, first: Slot, second: Slot, site: Site): Val
 export function call3(callee: Value, first: Slot, second: Slot, third: Slot, site: Site): Value {
   if (callee instanceof PrimOp && callee.arity === 3) {
     const depth = machine.depth
-    if (depth > MAX_CALL_DEPTH) throw stackOverflow(site)
+    if (depth > machine.maxCallDepth) throw stackOverflow(site)
     sites[depth] = site
     callees[depth] = callee
     machine.depth = depth + 1
@@ -80,7 +80,7 @@ export function call3(callee: Value, first: Slot, second: Slot, third: Slot, sit
 /** Any number of arguments, at least one. */
 export function callN(callee: Value, args: readonly Slot[], site: Site): Value {
   const depth = machine.depth
-  if (depth > MAX_CALL_DEPTH) throw stackOverflow(site)
+  if (depth > machine.maxCallDepth) throw stackOverflow(site)
   sites[depth] = site
   callees[depth] = UNKNOWN
   machine.depth = depth + 1
@@ -142,6 +142,18 @@ function kept(frame: Frame, next: LambdaCode): Frame {
 }
 
 const UNKNOWN: Callee = { kind: 'builtin', name: undefined }
+
+/** Work that counts as a call, by its depth. */
+export function nested<T>(site: Site, work: () => T): T {
+  const depth = machine.depth
+  if (depth > machine.maxCallDepth) throw stackOverflow(site)
+  sites[depth] = site
+  callees[depth] = UNKNOWN
+  machine.depth = depth + 1
+  const result = work()
+  machine.depth = depth
+  return result
+}
 
 /** Delayed applications: what `map`, `mapAttrs` and their like put into their results. */
 const APPLY1: Code = {

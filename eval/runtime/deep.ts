@@ -1,41 +1,46 @@
 /** Ring: eval. Evaluating everything in a value, however deep it is; each container once. Upstream: forceValueDeep in src/libexpr/eval.cc. */
 import { Suspended } from '../io.ts'
 import { Attributes, type Slot, type Value } from '../values/value.ts'
+import { stackOverflow } from './errors.ts'
 import { machine, restoreMachine } from './machine.ts'
 import { noteAborted } from './needs.ts'
 import { probe } from './speculate.ts'
 import { force } from './thunk.ts'
 
-/** If a part suspends, the rest is looked at before the whole does. */
+/** If a part suspends, the rest is looked at before the whole does. Nesting is limited as calls are. */
 export function forceDeep(root: Slot): Value {
   const seen = new Set<object>()
   const pending: Slot[] = [root]
+  const levels: number[] = [0]
   const { forcing, depth, speculating } = machine
+  const limit = machine.maxCallDepth - depth
+  const step = (): void => {
+    const slot = pending.pop()!
+    const level = levels.pop()!
+    if (level > limit) throw stackOverflow(undefined)
+    const value = force(slot)
+    if (!(value instanceof Attributes || Array.isArray(value)) || seen.has(value)) return
+    seen.add(value)
+    const children: readonly Slot[] = value instanceof Attributes ? value.values : value
+    for (let i = children.length - 1; i >= 0; i--) {
+      pending.push(children[i]!)
+      levels.push(level + 1)
+    }
+  }
   try {
-    for (let slot = pending.pop(); slot !== undefined; slot = pending.pop()) push(force(slot), pending, seen)
+    while (pending.length > 0) step()
   } catch (error) {
     if (error instanceof Suspended) {
       noteAborted(forcing)
       restoreMachine({ forcing, depth, speculating })
-      for (let slot = pending.pop(); slot !== undefined; slot = pending.pop()) {
-        const next = slot
-        probe(() => push(force(next), pending, seen))
+      while (pending.length > 0) {
+        const before = pending.length
+        probe(step)
+        // Out of budget: nothing was taken.
+        if (pending.length === before) break
       }
     }
     throw error
   }
   return force(root)
-}
-
-function push(value: Value, pending: Slot[], seen: Set<object>): void {
-  if (value instanceof Attributes) {
-    if (seen.has(value)) return
-    seen.add(value)
-    for (let i = value.values.length - 1; i >= 0; i--) pending.push(value.values[i]!)
-  } else if (Array.isArray(value)) {
-    if (seen.has(value)) return
-    seen.add(value)
-    const list = value as readonly Slot[]
-    for (let i = list.length - 1; i >= 0; i--) pending.push(list[i]!)
-  }
 }

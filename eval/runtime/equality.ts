@@ -95,7 +95,7 @@ function compareForAssertion(leftSlot: Slot, rightSlot: Slot, site: Site): void 
   const type = typeOf(a)
   const otherType = typeOf(b)
   const numeric = (t: string) => t === 'int' || t === 'float'
-  if (numeric(type) && numeric(otherType) && type !== otherType) {
+  if (numeric(type) && numeric(otherType)) {
     if (equal(a, b)) return
     fail(`${showType(a)} with value '${showExcerpt(a)}' is not equal to ${showType(b)} with value '${showExcerpt(b)}'`)
   }
@@ -103,12 +103,12 @@ function compareForAssertion(leftSlot: Slot, rightSlot: Slot, site: Site): void 
   switch (type) {
     case 'null': return
     case 'int':
-    case 'float':
+    case 'float': return
     case 'bool':
     case 'string':
     case 'path':
       if (equal(a, b)) return
-      fail(`${{ int: 'integer', float: 'float', bool: 'boolean', string: 'string', path: 'path' }[type]} '${showExcerpt(a)}' is not equal to ${{ int: 'integer', float: 'float', bool: 'boolean', string: 'string', path: 'path' }[type]} '${showExcerpt(b)}'`)
+      fail(`${NOUNS[type]} '${showExcerpt(a)}' is not equal to ${NOUNS[type]} '${showExcerpt(b)}'`)
       return
     case 'list': {
       const left = a as List
@@ -137,6 +137,8 @@ function compareForAssertion(leftSlot: Slot, rightSlot: Slot, site: Site): void 
   }
 }
 
+const NOUNS = { bool: 'boolean', string: 'string', path: 'path' } as const
+
 function withTrace(work: () => void, text: string, site: Site): void {
   try {
     work()
@@ -164,6 +166,7 @@ export function lessThan(left: Value, right: Value, doing: string, site: Site): 
       if (!(left[i] === right[i] || equal(a, b))) return lessThan(a, b, 'while comparing two list elements', site)
     }
   }
-  const incomparable = typeOf(left) === typeOf(right) ? '; values of that type are incomparable' : ''
-  throw new EvaluationError('eval', `cannot compare ${showType(left)} with ${showType(right)}${incomparable}`, { traces: [{ text: doing, location: undefined }] })
+  const shown = `values are ${showExcerpt(left)} and ${showExcerpt(right)}`
+  const reason = typeOf(left) === typeOf(right) ? `values of that type are incomparable (${shown})` : shown
+  throw new EvaluationError('eval', `cannot compare ${showType(left)} with ${showType(right)}; ${reason}`, { traces: [{ text: doing, location: undefined }] })
 }

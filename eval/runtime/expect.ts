@@ -70,7 +70,7 @@ export function forcePlainString(slot: Slot, doing: string, site: Site): string 
   const value = force(slot)
   if (typeof value === 'string') return value
   if (!isString(value)) throw mismatch('a string', value, doing, site)
-  const first = (value as ContextString).context.sorted()[0]!
+  const first = (value).context.sorted()[0]!
   throw new EvaluationError('eval', `the string '${textOf(value)}' is not allowed to refer to a store path (such as '${printContextElement(first)}')`, { location: undefined, traces: [{ text: doing, location: site }] })
 }
 

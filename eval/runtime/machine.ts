@@ -23,6 +23,8 @@ export const machine = {
   nextSerial: 1,
   /** Calls being made. */
   depth: 0,
+  /** Calls that may be nested. */
+  maxCallDepth: MAX_CALL_DEPTH,
   /** Whether a thunk's failure is discarded: siblings of something suspended are being looked at. */
   speculating: 0,
 }
