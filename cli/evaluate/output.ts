@@ -1,10 +1,29 @@
 /** Standard output and error of evaluations: bytes as they are, written at once, in the order in which things happen. */
 import { Buffer } from 'node:buffer'
-import { writeSync } from 'node:fs'
+import { readFileSync, writeSync } from 'node:fs'
 import { byteStringOfNative } from '../../evaluator/paths.ts'
+
+/** Where a test wants output to go, and input to come from. */
+export interface Streams {
+  readonly write: (descriptor: 1 | 2, text: string) => void
+  readonly input: string
+}
+
+let redirected: Streams | undefined
+
+/** For tests that evaluate many expressions in one process; undefined for the process's own streams again. */
+export function redirectStreams(streams: Streams | undefined): void {
+  redirected = streams
+}
+
+/** All of standard input, as a byte string. */
+export function readStandardInput(): string {
+  return redirected === undefined ? readFileSync(0, 'latin1') : redirected.input
+}
 
 /** Writes a byte string to standard output (1) or standard error (2). */
 export function writeBytes(descriptor: 1 | 2, text: string): void {
+  if (redirected !== undefined) return redirected.write(descriptor, text)
   const bytes = Buffer.from(text, 'latin1')
   for (let at = 0; at < bytes.length;) {
     try {

@@ -2,8 +2,8 @@
  * Ring: cli. Evaluates on this machine and prints: what stands behind `firn eval`, `firn instantiate`, `firn jobs` and the drop-in
  * commands. Upstream counterpart: src/nix/nix-instantiate. Must run with a large stack (see start.ts).
  */
-import { readFileSync } from 'node:fs'
 import { FirnError } from '../../contract/errors.ts'
+import { isolated } from '../../eval/evaluator.ts'
 import { Suspended } from '../../eval/io.ts'
 import { showError } from '../../eval/printing/errors.ts'
 import { printAmbiguous } from '../../eval/printing/print.ts'
@@ -24,25 +24,29 @@ import { byteStringOfNative } from '../../evaluator/paths.ts'
 import { findDerivations } from './derivations.ts'
 import { runJobs } from './jobs.ts'
 import { isFetched, type EvaluateOptions, type Input } from './options.ts'
-import { writeBytes } from './output.ts'
+import { readStandardInput, writeBytes } from './output.ts'
 import { openWorld, unmetNeed, type World } from './world.ts'
 
 /** Does the work and prints; gives the exit code. */
 export function evaluateHere(options: EvaluateOptions): number {
   const world = openWorld(options)
   try {
-    if (options.work === 'jobs') return runJobs(options, world)
-    for (const input of options.inputs) {
-      if (options.work === 'find-file') printFound(world, input)
-      else evaluateInput(options, world, input)
-    }
-    return 0
+    return isolated(() => evaluateInputs(options, world))
   } catch (error) {
     writeBytes(2, errorText(error, options.settings.showTrace))
     return 1
   } finally {
     world.close()
   }
+}
+
+function evaluateInputs(options: EvaluateOptions, world: World): number {
+  if (options.work === 'jobs') return runJobs(options, world)
+  for (const input of options.inputs) {
+    if (options.work === 'find-file') printFound(world, input)
+    else evaluateInput(options, world, input)
+  }
+  return 0
 }
 
 /** An error as Nix shows it, with its line's end. Bugs are thrown on. */
@@ -99,7 +103,7 @@ function printed(options: EvaluateOptions, world: World, value: Slot): string {
 function parseInput(world: World, input: Input): ParsedFile {
   switch (input.kind) {
     case 'expression': return world.evaluator.parseSource({ origin: { kind: 'string' }, text: byteStringOfNative(input.text) }, world.folder)
-    case 'standard-input': return world.evaluator.parseSource({ origin: { kind: 'stdin' }, text: readFileSync(0, 'latin1') }, world.folder)
+    case 'standard-input': return world.evaluator.parseSource({ origin: { kind: 'stdin' }, text: readStandardInput() }, world.folder)
     case 'file': return world.evaluator.parseFile(world.evaluator.files.resolveExpression(fileOf(world, input.path)))
   }
 }
