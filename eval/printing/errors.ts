@@ -106,7 +106,7 @@ function showPlace(location: Location, before: string): string {
   if (current === undefined) return `${shown}\n`
   if (previous !== undefined) shown += `\n ${String(line - 1).padStart(5)}| ${previous}`
   shown += `\n ${String(line).padStart(5)}| ${current}\n      |${' '.repeat(column)}^`
-  if (next !== undefined && next !== '') shown += `\n ${String(line + 1).padStart(5)}| ${next}`
+  if (next !== undefined) shown += `\n ${String(line + 1).padStart(5)}| ${next}`
   return `${shown}\n`
 }
 
