@@ -27,6 +27,7 @@ import type { PathInfo } from '../store/path-info/interface.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { KnownDerivation } from './derivations.ts'
 import type { LogWriter } from './log-writer.ts'
+import { withSpan } from './spans.ts'
 import type { StepReporter } from './step-reporter.ts'
 
 export type BuildOutcome =
@@ -66,7 +67,7 @@ export async function realiseBuild<T>(parts: Parts, known: KnownDerivation, cont
   const options = derivationOptions(derivation)
   const graphs = await exportedGraphs(parts, options.exportReferencesGraph, new Set(closure.paths))
   if ('cause' in graphs) return await commit({ kind: 'failed', cause: graphs.cause })
-  const lease = await store.local.layOut(paths, { signal: context.signal })
+  const lease = await withSpan('lay out inputs', { 'firn.paths': paths.length }, () => store.local.layOut(paths, { signal: context.signal }))
   let result: BuildResult | undefined
   let keep = false
   try {
@@ -82,14 +83,19 @@ export async function realiseBuild<T>(parts: Parts, known: KnownDerivation, cont
       impureEnvironment: process.env,
     })
     context.steps.begin('building')
-    result = await driver.run(request, { signal: context.signal, onLog: (chunk) => context.log.write(chunk) })
+    result = await withSpan('container', { 'firn.driver': driver.name, 'firn.drv_path': known.drvPath }, async (span) => {
+      const ran = await driver.run(request, { signal: context.signal, onLog: (chunk) => context.log.write(chunk) })
+      span.setAttributes({ 'firn.end': ran.end.kind, ...(ran.end.kind === 'exited' ? { 'firn.exit_code': ran.end.exitCode } : {}) })
+      return ran
+    })
     if (result.peakMemoryBytes !== undefined) context.steps.figures['peakMemoryBytes'] = result.peakMemoryBytes
     if (result.end.kind === 'cancelled') {
       context.signal.throwIfAborted()
       throw new FirnError('killed', 'the build was stopped')
     }
     context.steps.begin('uploading')
-    const outcome = await takeOutputs(parts, known, derivation, result, [...closure.paths.map((base) => parseBaseName(base).hash)], context)
+    const made = result
+    const outcome = await withSpan('store outputs', {}, () => takeOutputs(parts, known, derivation, made, [...closure.paths.map((base) => parseBaseName(base).hash)], context))
     keep = outcome.kind === 'failed' && builder.keepFailed
     return await commit(outcome)
   } finally {

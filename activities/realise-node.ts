@@ -6,7 +6,7 @@
  * What ends with a cause is a result and is returned. What is thrown is a fault of this machine or of the way to another, and
  * Temporal tries it again, here or elsewhere.
  */
-import { SpanStatusCode, trace } from '@opentelemetry/api'
+import { SpanStatusCode } from '@opentelemetry/api'
 import { asFirnError, FirnError } from '../contract/errors.ts'
 import { type FailureCause, isCached, type NodeOutcome } from '../contract/nodes.ts'
 import type { NodeActivities, NodeInput, RealiseResult } from '../contract/workflows.ts'
@@ -19,6 +19,7 @@ import type { Dependencies } from './dependencies.ts'
 import { whileBeating } from './heartbeats.ts'
 import { LogWriter } from './log-writer.ts'
 import { realiseBuild } from './realise-build.ts'
+import { withSpan } from './spans.ts'
 import { StepReporter } from './step-reporter.ts'
 
 /** How a try ended, before it is recorded. */
@@ -34,8 +35,6 @@ interface Attempt {
   readonly log: LogWriter
   readonly steps: StepReporter
 }
-
-const tracer = trace.getTracer('firn')
 
 export function realiseActivities(dependencies: Dependencies): Pick<NodeActivities, 'realiseNode'> {
   return {
@@ -79,19 +78,11 @@ async function realiseNode(dependencies: Dependencies, input: NodeInput, signal:
 /** Tries, and records how it ended. */
 async function tryNode(dependencies: Dependencies, attempt: Attempt): Promise<{ readonly result: RealiseResult; readonly waiters: readonly number[] }> {
   const { input, claim } = attempt
-  return await tracer.startActiveSpan(`node ${input.nodeKey.slice(33)}`, { attributes: { 'firn.node': input.nodeKey, 'firn.build_id': input.buildId, 'firn.attempt': claim.number } }, async (span) => {
-    try {
-      const recorded = await realise(dependencies, attempt, (ended) => recordEnd(dependencies, attempt, ended))
-      if (recorded.result.status === 'failed') span.setStatus({ code: SpanStatusCode.ERROR, message: recorded.result.cause.kind })
-      span.setAttribute('firn.result', recorded.result.status)
-      return recorded
-    } catch (error) {
-      span.recordException(error as Error)
-      span.setStatus({ code: SpanStatusCode.ERROR })
-      throw error
-    } finally {
-      span.end()
-    }
+  return await withSpan(`node ${input.nodeKey.slice(33)}`, { 'firn.node': input.nodeKey, 'firn.build_id': input.buildId, 'firn.attempt': claim.number }, async (span) => {
+    const recorded = await realise(dependencies, attempt, (ended) => recordEnd(dependencies, attempt, ended))
+    if (recorded.result.status === 'failed') span.setStatus({ code: SpanStatusCode.ERROR, message: recorded.result.cause.kind })
+    span.setAttribute('firn.result', recorded.result.status)
+    return recorded
   })
 }
 
@@ -101,23 +92,17 @@ async function realise(dependencies: Dependencies, attempt: Attempt, end: (ended
   const { claim, input, signal, steps } = attempt
   const { planner, store } = dependencies
   if ((await planner.validOutputs([{ key: input.nodeKey, outputs: claim.outputs, drvPath: claim.drvPath }])).size > 0) return await end({ kind: 'succeeded', how: 'valid', infos: [] })
-  if (claim.substitutable) return await end(await substitute(dependencies, attempt))
-  if (claim.kind === 'fetch') return await end(await download(dependencies, attempt))
+  if (claim.substitutable) return await end(await withSpan('substitute', {}, () => substitute(dependencies, attempt)))
+  if (claim.kind === 'fetch') return await end(await withSpan('download', {}, () => download(dependencies, attempt)))
   if (claim.drvPath === null) return await end({ kind: 'failed', cause: { kind: 'invalid-derivation', reason: 'nothing says how to make it' } })
   const known = await dependencies.derivations.readOne(claim.drvPath)
-  return await tracer.startActiveSpan('build', async (span) => {
-    try {
-      return await realiseBuild(dependencies, known, { signal, log: attempt.log, steps }, async (outcome) => {
-        if (outcome.kind === 'inputs-missing') return await end({ kind: 'again', reason: `inputs are not valid: ${outcome.paths.join(', ')}` })
-        if (outcome.kind === 'failed') return await end(outcome)
-        const recorded = await end({ kind: 'succeeded', how: 'built', infos: outcome.infos, ...(known.floating ? { outputs: outcome.outputs } : {}) })
-        for (const { storePath, localPath } of outcome.trees) await store.local.adopt(storePath, localPath)
-        return recorded
-      })
-    } finally {
-      span.end()
-    }
-  })
+  return await withSpan('build', {}, () => realiseBuild(dependencies, known, { signal, log: attempt.log, steps }, async (outcome) => {
+    if (outcome.kind === 'inputs-missing') return await end({ kind: 'again', reason: `inputs are not valid: ${outcome.paths.join(', ')}` })
+    if (outcome.kind === 'failed') return await end(outcome)
+    const recorded = await end({ kind: 'succeeded', how: 'built', infos: outcome.infos, ...(known.floating ? { outputs: outcome.outputs } : {}) })
+    for (const { storePath, localPath } of outcome.trees) await store.local.adopt(storePath, localPath)
+    return recorded
+  }))
 }
 
 async function substitute({ store, logger }: Dependencies, { claim, signal, steps }: Attempt): Promise<Ended> {

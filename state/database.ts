@@ -42,6 +42,7 @@ export interface NodeTable {
   outcome: Json<NodeOutcome> | null
   run: Generated<number>
   planned_run: Generated<number>
+  trace_parent: string | null
   touched_at: Stamp
   created_at: Stamp
   queued_at: OptionalStamp

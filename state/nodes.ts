@@ -7,6 +7,7 @@ import type { FetchRequest } from '../contract/fetch.ts'
 import type { NodeKey, NodeOutcome } from '../contract/nodes.ts'
 import type { NodeInput } from '../contract/workflows.ts'
 import type { Database, NodeState, OutputPaths } from './database.ts'
+import { activeTraceParent, linkToRuns } from './trace-links.ts'
 
 /** A node as a plan finds it: what it is, not what became of it. */
 export interface NodeRecord {
@@ -162,21 +163,23 @@ export interface BegunRuns {
  */
 export async function beginRuns(db: Database, keys: readonly NodeKey[]): Promise<BegunRuns> {
   if (keys.length === 0) return { begun: [], others: [] }
-  const { rows } = await sql<{ nodeKey: string; buildId: number; run: number; priority: number; state: NodeState; outcome: NodeOutcome | null; begun: boolean }>`
+  const { rows } = await sql<{ nodeKey: string; buildId: number; run: number; priority: number; state: NodeState; outcome: NodeOutcome | null; traceParent: string | null; begun: boolean }>`
     with locked as (
       select id from node where key = any(${keys}) and (
         (state = 'waiting' and run = 0) or state = 'succeeded' or (state = 'failed' and not coalesce((outcome ->> 'cached')::boolean, false))
       ) order by key for update
     ), begun as (
-      update node n set run = n.run + 1, state = 'waiting', outcome = null, substitution_failed = false, touched_at = now(), queued_at = null, started_at = null, ended_at = null
+      update node n set run = n.run + 1, state = 'waiting', outcome = null, substitution_failed = false, touched_at = now(), queued_at = null, started_at = null, ended_at = null,
+        trace_parent = ${activeTraceParent()}
       from locked where n.id = locked.id returning n.id, n.key, n.run, n.priority
     ), cleared as (
       -- an address that did not answer in an earlier run may answer now
       update derivation d set failure = null from begun where d.node_key = begun.key and d.failure ->> 'passing' = 'true'
     )
-    select key as "nodeKey", id as "buildId", run, priority, 'waiting' as state, null::jsonb as outcome, true as begun from begun
+    select key as "nodeKey", id as "buildId", run, priority, 'waiting' as state, null::jsonb as outcome, null::text as "traceParent", true as begun from begun
     union all
-    select key, id, run, priority, state, outcome, false from node where key = any(${keys}) and id not in (select id from begun)`.execute(db)
+    select key, id, run, priority, state, outcome, trace_parent, false from node where key = any(${keys}) and id not in (select id from begun)`.execute(db)
+  linkToRuns(rows.filter((row) => !row.begun && (row.state === 'waiting' || row.state === 'queued' || row.state === 'running')))
   return {
     begun: rows.filter((row) => row.begun).map(({ nodeKey, buildId, run, priority }) => ({ nodeKey, buildId, run, priority })),
     others: rows.filter((row) => !row.begun),
