@@ -27,7 +27,7 @@ module.exports = {
       severity: 'error',
       comment: `${ring}/ may import only ${[...others, 'itself'].join(', ')}`,
       from: { path: `^${ring}/`, pathNot: TEST },
-      to: { path: '^[a-z]+/', pathNot: `^(${[ring, ...others, 'node_modules'].join('|')})/` },
+      to: { path: '^[a-z]+/', dependencyTypesNot: ['core'], pathNot: `^(${[ring, ...others, 'node_modules'].join('|')})/` },
     })),
     {
       name: 'portable',

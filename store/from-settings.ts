@@ -1,21 +1,23 @@
 /** Ring: store. The store's settings out of Firn's: one place for worker and API, which must mean the same store. */
 import { databaseUrl } from '../config/database-url.ts'
 import type { Settings } from '../config/settings.ts'
+import { readComposition } from './composition.ts'
 import type { StoreSettings } from './settings.ts'
 
-/** Errors: 'missing-requirement' without a database. */
+/** Errors: 'missing-requirement' without a database, 'invalid-input' for a store composition that can't be read. */
 export function storeSettings(settings: Settings): StoreSettings & { readonly localStoreDir: string } {
   const { store, substituters, cache } = settings
+  const composition = store.composition === undefined ? undefined : readComposition(store.composition)
   return {
     databaseUrl: databaseUrl(settings),
     databaseConnections: settings.database.connections,
-    blobs: store.blobs,
+    blobs: composition?.blobs ?? store.blobs,
     localStoreDir: store.localFolder,
     localStoreBytes: store.localBytes,
     // the order of the list is the order of preference
-    substituters: substituters.urls.map((url, index) => ({ url, priority: index + 1 })),
+    substituters: composition?.substituters ?? substituters.urls.map((url, index) => ({ url, priority: index + 1 })),
     substituterTimes: { negativeSeconds: substituters.negativeSeconds, timeoutSeconds: substituters.timeoutSeconds, pauseSeconds: substituters.pauseSeconds },
-    trustedPublicKeys: substituters.trustedKeys,
+    trustedPublicKeys: composition?.trustedPublicKeys ?? substituters.trustedKeys,
     signingKeyFile: cache.keyFile,
   }
 }

@@ -5,11 +5,11 @@ import type { BlobStore } from './blobs/interface.ts'
 import { MemoryBlobIndex } from './blobs/memory-index.ts'
 import { PackedBlobStore } from './blobs/packed.ts'
 import { PostgresBlobIndex } from './blobs/postgres-index.ts'
+import { openObjectTree } from './composition.ts'
 import { openDatabase } from './database.ts'
 import type { LocalStore } from './local/interface.ts'
 import { FolderLocalStore } from './local/local-store.ts'
 import type { ObjectStore } from './objects/interface.ts'
-import { openObjects } from './objects/open.ts'
 import { MemoryPathInfoStore } from './path-info/memory.ts'
 import { PostgresPathInfoStore } from './path-info/postgres.ts'
 import type { PathInfo, PathInfoStore } from './path-info/interface.ts'
@@ -43,7 +43,8 @@ export interface WorkerStore extends Store {
 export async function openStore(settings: StoreSettings, onWarning?: (message: string) => void): Promise<Store> {
   const database = settings.databaseUrl === undefined ? undefined : openDatabase(settings.databaseUrl, settings.databaseConnections)
   const pathInfos = database ? new PostgresPathInfoStore(database) : new MemoryPathInfoStore()
-  const objects = await openObjects(settings.blobs, settings.s3Credentials ? { credentials: settings.s3Credentials } : {})
+  const tree = typeof settings.blobs === 'string' ? { kind: 'objects' as const, address: settings.blobs } : settings.blobs
+  const objects = await openObjectTree(tree, { ...(settings.s3Credentials ? { credentials: settings.s3Credentials } : {}), ...(onWarning ? { onWarning } : {}) })
   const blobs = new PackedBlobStore(objects, database ? new PostgresBlobIndex(database) : new MemoryBlobIndex())
   const substituters = openSubstituters({ ...settings, ...settings.substituterTimes, blobs, pathInfos, database, onWarning })
   const signer = settings.signingKeyFile === undefined ? undefined : await openSigner(settings.signingKeyFile, settings.signingKeyName)

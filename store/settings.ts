@@ -1,16 +1,15 @@
 /** Ring: store. What `openStore` needs to know; config/ reads it from TOML and the environment. */
+import type { ObjectTree } from './composition.ts'
 
 export interface StoreSettings {
   /** `postgres://…`; absent keeps the index in memory (tests, one-off commands). */
   readonly databaseUrl?: string
   /** Most connections that this process's store opens; 8 unless given. */
   readonly databaseConnections?: number
-  /** Where blobs lie: `memory:`, `file:///folder` or `s3://bucket/prefix?endpoint=…&region=…&pathStyle=true`. */
-  readonly blobs: string
+  /** Where blobs lie: `memory:`, `file:///folder` or `s3://bucket/prefix?endpoint=…&region=…&pathStyle=true`; or a tree of such (composition.ts). */
+  readonly blobs: string | ObjectTree
   /** Only for `s3:`; absent means the SDK's usual chain (environment, profile, instance). */
   readonly s3Credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string }
-  /** A folder that keeps packs read from `blobs` (read-through), for a bucket far away. */
-  readonly packCache?: { readonly directory: string; readonly bytes: number }
   /** Where a worker lays out paths; used by `openWorkerStore` only. */
   readonly localStoreDir?: string
   /** Bound of the local store in bytes of NARs; what is leased is kept beyond it. 20 GiB unless given. */

@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto'
 
-import { bytesOfDigest, digestOfBytes } from '../../castore/digest.ts'
+import { digestOfBytes } from '../../castore/digest.ts'
 import { FirnError } from '../../contract/errors.ts'
 import type { ObjectStore } from '../objects/interface.ts'
 import type { Piece } from './index-interface.ts'
@@ -30,13 +30,13 @@ export function encodePack(parts: readonly Uint8Array[], pieces: readonly Piece[
     bytes.set(part, offset)
     offset += part.length
   }
-  const view = new DataView(bytes.buffer)
+  const table = Buffer.from(bytes.buffer)
   for (const { digest, length } of pieces) {
-    bytes.set(bytesOfDigest(digest), offset)
-    view.setUint32(offset + 32, length)
+    table.write(digest, offset, 'hex')
+    table.writeUInt32BE(length, offset + 32)
     offset += ENTRY
   }
-  view.setUint32(offset, pieces.length)
+  table.writeUInt32BE(pieces.length, offset)
   bytes.set(MAGIC, offset + 4)
   return bytes
 }
