@@ -83,7 +83,7 @@ export async function recordOutcome(trx: Database | Transaction<FarmTables>, inp
         log_blob = ${attempt?.logBlob ?? null}, log_bytes = ${attempt?.logBytes ?? 0}
       where id = ${attempt?.id ?? null} and ended_at is null
     ), event as (
-      insert into event (node_id, kind, data) select id, 'build.ended', jsonb_build_object('name', name, 'state', ${state}::text, 'outcome', ${json}::jsonb) from ended
+      insert into event (node_id, kind, data) select id, 'build.ended', jsonb_build_object('name', name, 'state', ${state}::text, 'outcome', ${json}::jsonb, 'figures', ${JSON.stringify(attempt?.figures ?? {})}::jsonb) from ended
     )
     select exists(select from ended) as ended, array(select waiter_id from gone) as waiters`.execute(trx)
   return rows[0]!.ended ? { waiters: rows[0]!.waiters } : undefined

@@ -88,7 +88,7 @@ export class LiveModel {
         const before = this.running.get(id)
         this.queued.delete(id)
         this.running.delete(id)
-        this.#count(id, data)
+        this.#count(id, (data['figures'] ?? {}) as Readonly<Record<string, unknown>>)
         this.#moved.delete(id)
         const outcome = data['outcome'] as NodeOutcome
         if (outcome.status === 'failed') this.ended.failed++
@@ -102,7 +102,7 @@ export class LiveModel {
 
   #count(id: number, figures: Readonly<Record<string, unknown>>): void {
     const before = this.#moved.get(id) ?? { fetched: 0, uploaded: 0 }
-    const now = { fetched: Math.max(before.fetched, number(figures['fetchedBytes'])), uploaded: Math.max(before.uploaded, number(figures['uploadedBytes'])) }
+    const now = { fetched: Math.max(before.fetched, number(figures['fetchedBytes'])), uploaded: Math.max(before.uploaded, number(figures['storedBytes'])) }
     this.fetchedBytes += now.fetched - before.fetched
     this.uploadedBytes += now.uploaded - before.uploaded
     this.#moved.set(id, now)
