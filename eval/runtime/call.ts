@@ -173,7 +173,10 @@ export function delayedCall2(callee: Slot, first: Slot, second: Slot): Thunk {
   return new Thunk(APPLY2, [callee, first, second])
 }
 
-/** The location of the call being made, for builtins' messages. */
+/**
+ * The location that builtins give their messages: none, since in Nix a builtin gets the position of the function value, which a
+ * builtin has not; the line `while calling the … builtin` above says where.
+ */
 export function callSite(): Site {
-  return sites[machine.depth - 1] ?? NO_SITE
+  return NO_SITE
 }
