@@ -37,7 +37,7 @@ export interface RouteDefinition {
 const byId = z.object({ id: api.id })
 const byPath = z.object({ path: api.storeBaseName })
 const seconds = z.number().int().min(0).max(600).default(60)
-const lastEventId = z.object({ 'last-event-id': z.string().regex(/^\d{1,19}-\d{1,18}$/).optional().describe('The id of the last event seen.') })
+const lastEventId = z.object({ 'last-event-id': z.string().regex(/^[0-9]{1,19}-[0-9]{1,18}$/).optional().describe('The id of the last event seen.') })
 
 export const ROUTES = {
   submitEvaluation: {
@@ -63,7 +63,7 @@ export const ROUTES = {
     method: 'get', path: '/api/v1/evaluations/{id}/jobs', tag: 'evaluations', scope: 'read',
     summary: 'Jobs of an evaluation, by attribute. `prefix` selects attributes that start with it.',
     params: byId,
-    query: api.pageQuery.extend({ state: api.jobState.optional(), prefix: z.string().max(1000).regex(/^[^\u0000]*$/).optional() }),
+    query: api.namedPageQuery.extend({ state: api.jobState.optional(), prefix: z.string().max(1000).regex(/^[^\u0000]*$/).optional() }),
     responses: { 200: api.jobPage }, problems: [404],
   },
   waitForEvaluation: {
@@ -173,7 +173,7 @@ export const ROUTES = {
     params: byPath, responses: { 200: api.pathInfo }, problems: [404],
   },
   queryMissing: {
-    method: 'post', path: '/api/v1/store/missing', tag: 'store', scope: 'read',
+    method: 'post', path: '/api/v1/missing-paths', tag: 'store', scope: 'read',
     summary: 'Of these paths, those that the farm does not have.',
     body: api.pathList, responses: { 200: api.pathList }, problems: [413, 415],
   },

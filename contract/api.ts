@@ -209,11 +209,14 @@ export type Job = z.infer<typeof job>
 
 // Lists
 
-export const cursor = text(500).describe('Where the next page starts, as the page before said; opaque.')
+const CURSOR = 'Where the next page starts, as the page before said.'
+/** Lists by id. */
 export const pageQuery = z.object({
   limit: z.number().int().min(1).max(1000).default(100),
-  cursor: cursor.optional(),
+  cursor: z.string().regex(/^[1-9][0-9]{0,9}$/).describe(CURSOR).optional(),
 })
+/** Lists by name. */
+export const namedPageQuery = pageQuery.extend({ cursor: z.string().regex(/^[A-Za-z0-9_-]{2,4000}$/).describe(CURSOR).optional() })
 const page = <Item extends z.ZodType>(item: Item) => z.object({
   items: z.array(item),
   next: z.string().nullable().describe('Cursor of the next page; null at the end.'),

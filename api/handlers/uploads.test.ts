@@ -60,7 +60,7 @@ test('the store can be looked into', async () => {
   const closure = (await farm.get(`/api/v1/store/${TOP}/closure`)).body as { paths: unknown[]; narBytes: number }
   assert.equal(closure.paths.length, 5)
   const absent = '/nix/store/00000000000000000000000000000000-absent'
-  assert.deepEqual((await farm.send('POST', '/api/v1/store/missing', { paths: [`/nix/store/${TREE}`, absent] })).body, { paths: [absent] })
+  assert.deepEqual((await farm.send('POST', '/api/v1/missing-paths', { paths: [`/nix/store/${TREE}`, absent] })).body, { paths: [absent] })
 })
 
 test('a derivation that claims another output, a path with other content, a missing input: all refused, nothing kept', async () => {

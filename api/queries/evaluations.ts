@@ -6,7 +6,7 @@ import type { SourcePosition } from '../../contract/evaluations.ts'
 import type { Database, OutputPaths } from '../../state/database.ts'
 import type { EvaluationRow } from '../../state/evaluations.ts'
 import { absolutePaths, faultsOf, time } from './builds.ts'
-import { idOfCursor, type Page, pageOf, textOfCursor } from './page.ts'
+import { idOfCursor, nameOfCursor, type Page, pageOf } from './page.ts'
 
 type Counts = Evaluation['jobs']
 
@@ -78,7 +78,7 @@ export class EvaluationQueries {
 
   async listJobs(evaluationId: number, filter: { readonly state?: JobState | undefined; readonly prefix?: string | undefined }, page: { readonly limit: number; readonly cursor?: string | undefined }): Promise<Page<Job>> {
     const conditions: RawBuilder<unknown>[] = [sql`j.evaluation_id = ${evaluationId}`]
-    const after = textOfCursor(page.cursor)
+    const after = nameOfCursor(page.cursor)
     if (after !== undefined) conditions.push(sql`j.attr > ${after}`)
     if (filter.prefix !== undefined) conditions.push(sql`starts_with(j.attr, ${filter.prefix})`)
     if (filter.state !== undefined) conditions.push(sql`${JOB_STATE} = ${filter.state}`)
