@@ -12,8 +12,9 @@ import { createReadStream } from 'node:fs'
 import { chmod, lstat, open, readdir, readlink, rename, symlink, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FailureCause } from '../contract/nodes.ts'
-import type { ContentAddress } from '../nix/content-address.ts'
+import type { ContentAddress, ContentAddressMethod } from '../nix/content-address.ts'
 import type { Derivation } from '../nix/derivation.ts'
+import { hashesEqual, type Hash, type HashAlgorithm } from '../nix/hash.ts'
 import { ModuloHash, Rewriter, rewriteString } from '../nix/rewriting.ts'
 import { makeFixedOutputPath, outputPathName, type StorePath } from '../nix/store-path.ts'
 import { canonicaliseOutputs } from './canonicalise.ts'
@@ -67,12 +68,7 @@ async function addressOutput(derivation: Derivation, name: string, output: Scrat
   if (problem !== undefined) return { kind: 'output-rejected', output: name, reason: problem }
 
   let changed = await rewriteTree(output.localPath, rewrites)
-  const hash = new ModuloHash(specified.algorithm, output.storePath.hash, (algorithm) => {
-    const native = createHash(algorithm)
-    return { update: (data) => void native.update(data), digest: () => native.digest() }
-  })
-  for await (const chunk of bytesToHash(output.localPath, specified.method)) hash.update(chunk)
-  const contentAddress: ContentAddress = { method: specified.method, hash: hash.digest() }
+  const contentAddress: ContentAddress = { method: specified.method, hash: await moduloHash(output.localPath, { method: specified.method, hash: specified }, output.storePath.hash) }
 
   const others = output.references.filter(({ baseName }) => baseName !== output.storePath.baseName).map((reference) => finals.get(reference.baseName) ?? reference)
   const self = output.references.some(({ baseName }) => baseName === output.storePath.baseName)
@@ -86,9 +82,22 @@ async function addressOutput(derivation: Derivation, name: string, output: Scrat
   changed = await rewriteTree(output.localPath, new Map([[output.storePath.hash, storePath.hash]])) || changed
   const localPath = join(dirname(output.localPath), storePath.baseName)
   await rename(output.localPath, localPath)
+  if (changed && !hashesEqual(await moduloHash(localPath, contentAddress, storePath.hash), contentAddress.hash)) {
+    return { kind: 'output-rejected', output: name, reason: 'a file name in it contains its own path, and sorts differently under the final one' }
+  }
   if (changed) await canonicaliseOutputs(new Map([[name, localPath]]))
   const references = self ? [...others, storePath] : others
   return { storePath, localPath, references, contentAddress }
+}
+
+/** The hash of what is at `path`, its own hash part taken for zeros. */
+async function moduloHash(path: string, { method, hash: { algorithm } }: { readonly method: ContentAddressMethod; readonly hash: { readonly algorithm: HashAlgorithm } }, hashPart: string): Promise<Hash> {
+  const hash = new ModuloHash(algorithm, hashPart, () => {
+    const native = createHash(algorithm)
+    return { update: (data) => void native.update(data), digest: () => native.digest() }
+  })
+  for await (const chunk of bytesToHash(path, method)) hash.update(chunk)
+  return hash.digest()
 }
 
 /** Replaces texts of equal length in contents, link targets and names of a tree. True where something was replaced. */
