@@ -49,7 +49,7 @@ function testFiles(places: readonly string[]): string[] {
 
 async function run(program: string, args: readonly string[], show: boolean): Promise<{ code: number, output: string }> {
   return await new Promise((end) => {
-    const child = spawn(program, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' } })
+    const child = spawn(program, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     for (const [stream, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]] as const) {
       stream.setEncoding('utf8').on('data', (chunk: string) => {

@@ -8,11 +8,12 @@ import { EvaluationSession } from '../../eval/session.ts'
 import { byteStringOfNative } from '../../evaluator/paths.ts'
 import type { EvaluateOptions, Input } from './options.ts'
 import { printMessage, writeBytes } from './output.ts'
-import { fileOf } from './run.ts'
+import { fileOf } from './file-argument.ts'
 import { unmetNeed, type World } from './world.ts'
 
 export function runJobs(options: EvaluateOptions, world: World): number {
   let failed = false
+  let fatal = false
   for (const input of options.inputs) {
     const emit = (message: EvaluatorMessage): void => {
       switch (message.kind) {
@@ -32,17 +33,17 @@ export function runJobs(options: EvaluateOptions, world: World): number {
           return
         case 'finished':
           if (message.error === undefined) return
-          failed = true
+          fatal = true
           writeBytes(2, byteStringOfNative(message.error.message))
           return
         default:
       }
     }
     const needs: string[] = []
-    const session = new EvaluationSession({ io: world.io, settings: options.settings, request: requestOf(options, input, world), emit, workingFolder: world.folder })
+    const session = new EvaluationSession({ io: world.io, settings: options.settings, request: requestOf(options, input, world), emit, workingFolder: world.folder, jobs: { meta: options.jobs.meta, forceRecurse: options.jobs.forceRecurse, ...(options.jobs.select === undefined ? {} : { select: byteStringOfNative(options.jobs.select) }) } })
     while (session.sweep() !== 'finished') session.answer(needs.splice(0))
   }
-  return failed ? 1 : 0
+  return fatal || (failed && options.jobs.failOnError) ? 1 : 0
 }
 
 function requestOf(options: EvaluateOptions, input: Input, world: World): EvaluationRequest {

@@ -15,15 +15,15 @@ import { forceDeep } from '../../eval/runtime/deep.ts'
 import { asEvaluationError, EvaluationError } from '../../eval/runtime/errors.ts'
 import { NO_SITE } from '../../eval/runtime/site.ts'
 import { force, Thunk } from '../../eval/runtime/thunk.ts'
-import { canonicalPath } from '../../eval/syntax/paths.ts'
 import { printExpression } from '../../eval/syntax/print.ts'
 import type { ParsedFile } from '../../eval/syntax/ast.ts'
 import { ContextBuilder } from '../../eval/values/context.ts'
 import type { Slot } from '../../eval/values/value.ts'
 import { byteStringOfNative } from '../../evaluator/paths.ts'
 import { findDerivations } from './derivations.ts'
+import { fileOf, printFound } from './file-argument.ts'
 import { runJobs } from './jobs.ts'
-import { isFetched, type EvaluateOptions, type Input } from './options.ts'
+import type { EvaluateOptions, Input } from './options.ts'
 import { readStandardInput, writeBytes } from './output.ts'
 import { openWorld, unmetNeed, type World } from './world.ts'
 
@@ -107,26 +107,3 @@ function parseInput(world: World, input: Input): ParsedFile {
     case 'file': return world.evaluator.parseFile(world.evaluator.files.resolveExpression(fileOf(world, input.path)))
   }
 }
-
-/** A file argument: a path, `<name>` of the search path, or an address. */
-export function fileOf(world: World, argument: string): string {
-  const path = byteStringOfNative(argument)
-  if (isFetched(argument)) {
-    const found = world.evaluator.resolveSearchPath(path)
-    if (found === undefined) throw new EvaluationError('eval', `'${path}' can't be fetched`)
-    return found
-  }
-  if (argument.length > 2 && argument.startsWith('<') && argument.endsWith('>')) return lookUp(world, path.slice(1, -1))
-  return canonicalPath(path.startsWith('/') ? path : `${world.folder}/${path}`)
-}
-
-function lookUp(world: World, name: string): string {
-  const value = world.evaluator.evaluateText(`toString <${name}>`, world.folder)
-  return typeof value === 'string' ? value : coerceToString(world.evaluator, value, new ContextBuilder(), { more: false, copy: false, doing: '' }, NO_SITE)
-}
-
-function printFound(world: World, input: Input): void {
-  if (input.kind !== 'file') throw new FirnError('invalid-input', 'only names can be looked up')
-  writeBytes(1, `${lookUp(world, byteStringOfNative(input.path))}\n`)
-}
-

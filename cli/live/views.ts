@@ -1,5 +1,6 @@
 /** Ring: cli. Two views of a running evaluation: lines for logs, and a part of the terminal that is drawn again and again. */
 import { createLogUpdate } from 'log-update'
+import { stripVTControlCharacters } from 'node:util'
 import colors from 'picocolors'
 import { formatBytes, formatSeconds, stateColor } from '../output.ts'
 import { describeOutcome, type LiveModel, type Notice, type RunningBuild } from './model.ts'
@@ -101,9 +102,8 @@ function runningLine(build: RunningBuild, now: number): string {
   return `  ${colors.cyan(build.step.padEnd(12))}${build.name}  ${colors.dim(formatSeconds((now - build.since) / 1000))}${colors.dim(progress)}`
 }
 
-/** Cut at a width, not counting colours, which are closed again. */
+/** Cut at a width that colours don't count in; what is cut loses them. */
 function cut(line: string, columns: number): string {
-   
-  const plain = line.replace(/\u001B\[\d+m/g, '')
-  return plain.length < columns ? line : plain.slice(0, columns - 2) + '…'
+  const plain = stripVTControlCharacters(line)
+  return plain.length < columns ? line : `${plain.slice(0, columns - 2)}…`
 }

@@ -1,0 +1,57 @@
+/**
+ * Ring: cli. Stands in for `nix-eval-jobs`: the jobs of an expression as JSON lines, as they are found. Flags about its worker processes,
+ * garbage collector roots and the store are taken and change nothing here. Started by compat/bin/nix-eval-jobs with a large stack.
+ */
+import { defaultHome } from '../../config/machine.ts'
+import { NixArguments, UsageError } from './nix-arguments.ts'
+import { writeBytes } from './output.ts'
+import { DEFAULT_JOBS, type EvaluateOptions, type JobsOptions } from './options.ts'
+import { evaluateHere } from './run.ts'
+
+export function parseNixEvalJobs(words: readonly string[], environment: NodeJS.ProcessEnv): EvaluateOptions | { readonly print: string } {
+  const common = new NixArguments(words, environment)
+  const files: string[] = []
+  let jobs: JobsOptions = { ...DEFAULT_JOBS, failOnError: false }
+  let [isExpression, readOnly] = [false, false]
+  for (let word = common.next(); word !== undefined; word = common.next()) {
+    switch (word) {
+      case '--help': return { print: 'USAGE: nix-eval-jobs [options] expr\n' }
+      case '--expr': case '-E': isExpression = true; break
+      case '--meta': jobs = { ...jobs, meta: true }; break
+      case '--show-input-drvs': jobs = { ...jobs, showInputDrvs: true }; break
+      case '--force-recurse': jobs = { ...jobs, forceRecurse: true }; break
+      case '--constituents': jobs = { ...jobs, constituents: true }; break
+      case '--select': jobs = { ...jobs, select: common.value(word) }; break
+      case '--no-instantiate': readOnly = true; break
+      case '--flake': throw new UsageError('flakes are not evaluated by this command')
+      case '--check-cache-status': case '--verify-signatures': break
+      default:
+        if (common.take(word)) break
+        if (word.startsWith('-')) throw new UsageError(`unrecognised flag '${word}'`)
+        files.push(word)
+    }
+  }
+  const [source, ...others] = files
+  if (source === undefined) throw new UsageError('no expression specified')
+  if (others.length > 0) throw new UsageError(`unexpected argument '${others[0]!}'`)
+  return {
+    work: 'jobs', inputs: [isExpression ? { kind: 'expression', text: source } : { kind: 'file', path: source }], attributes: [],
+    arguments: common.arguments, format: 'json', strict: false, locations: false, readOnly,
+    home: environment['FIRN_HOME'] ?? defaultHome(environment), settings: common.settings(), language: common.language(), jobs,
+  }
+}
+
+export function nixEvalJobs(words: readonly string[]): number {
+  try {
+    const options = parseNixEvalJobs(words, process.env)
+    if (!('print' in options)) return evaluateHere(options)
+    writeBytes(1, options.print)
+    return 0
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    writeBytes(2, `error: ${error.message}\nTry 'nix-eval-jobs --help' for more information.\n`)
+    return 1
+  }
+}
+
+if (import.meta.main) process.exitCode = nixEvalJobs(process.argv.slice(2))
