@@ -8,7 +8,7 @@
  */
 import { SpanStatusCode } from '@opentelemetry/api'
 import { asFirnError, FirnError } from '../contract/errors.ts'
-import { type FailureCause, isCached, type NodeOutcome } from '../contract/nodes.ts'
+import { describeCause, type FailureCause, isCached, type NodeOutcome } from '../contract/nodes.ts'
 import type { NodeActivities, NodeInput, RealiseResult } from '../contract/workflows.ts'
 import { parseBaseName, parseStorePath } from '../nix/store-path.ts'
 import { announce } from '../state/motion.ts'
@@ -60,6 +60,8 @@ async function realiseNode(dependencies: Dependencies, input: NodeInput, signal:
     try {
       ({ result, waiters } = await tryNode(dependencies, attempt))
     } catch (error) {
+      // stopped because nobody wants it: that is recorded already, by who decided it
+      if (signal.reason instanceof FirnError && signal.reason.kind === 'cancelled') return await endedOutcome(dependencies, input)
       await recordFault(dependencies, attempt, error)
       throw error
     } finally {
@@ -125,7 +127,7 @@ async function download({ fetchers }: Dependencies, { claim, input, signal, step
   if (!claim.fetch) return { kind: 'failed', cause: { kind: 'invalid-derivation', reason: `the source '/nix/store/${input.nodeKey}' is not in the store, and no cache has it` } }
   const fetched = await fetchers.fetch(claim.fetch, { signal, onProgress: (progress) => steps.progress({ fetchedBytes: progress.bytes, ...(progress.total === undefined ? {} : { totalBytes: progress.total }) }) })
   if (!fetched.ok) {
-    await log.line(JSON.stringify(fetched.cause))
+    await log.line(describeCause(fetched.cause))
     return { kind: 'failed', cause: fetched.cause }
   }
   const { pathInfo } = fetched

@@ -67,7 +67,7 @@ export async function startTestFarm(options: TestFarmOptions = {}): Promise<Test
   const [testDb, port] = await Promise.all([testDatabase(), freePort()])
   const overrides: Record<string, string> = {
     'home': home, 'temporal.address': `127.0.0.1:${port}`, 'database.url': testDb.url, 'telemetry.otlp': 'false', 'worker.name': 'test-worker',
-    'evaluator.mode': 'impure', 'limits.idleWorkerWaitSeconds': '5', ...options.settings,
+    'evaluator.mode': 'impure', 'limits.idleWorkerWaitSeconds': '5', 'worker.graceSeconds': '1', 'worker.features': '', ...options.settings,
   }
   const environment = { HOME: home, PATH: `${process.env['PATH']}:/root/go/bin`, ...options.environment }
   process.env['PATH'] = environment.PATH

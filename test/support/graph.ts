@@ -7,6 +7,7 @@ import { type Derivation, derivationPath, derivationReferences, printDerivation 
 import { derivationHash, type DerivationHash, fillOutputPaths } from '../../nix/derivation-hash.ts'
 import { hashBytes, parseHash } from '../../nix/hash.ts'
 import { narOfFile } from '../../nix/nar-writer.ts'
+import { hashPlaceholder } from '../../nix/placeholder.ts'
 import { makeFixedOutputPath, makeSourcePath, parseStorePath, type StorePath } from '../../nix/store-path.ts'
 import type { Store } from '../../store/open.ts'
 
@@ -60,7 +61,7 @@ export class TestGraph {
       inputs: inputs.map((input) => Object.values(input.outputs).join(' ')).join(' '),
       ...(spec.floating ? { outputHashMode: 'recursive', outputHashAlgo: 'sha256', __contentAddressed: '1' } : {}),
     }))
-    for (const name of names) env.set(name, '')
+    for (const name of names) env.set(name, spec.floating ? hashPlaceholder(name) : '')
     const unfilled: Derivation = {
       name: spec.name, system, builder: '/bin/sh', args: ['-c', spec.script],
       env, inputSources: [shell],

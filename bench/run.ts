@@ -1,0 +1,36 @@
+/**
+ * `npm run bench [NAME [arguments]]`: runs a benchmark; without a name, those that compare the farm with stock Nix, with what they need
+ * minutes for left out. docs/benchmarks.md says what each measures and holds the figures.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Benchmarks of their own file name. */
+const BENCHMARKS: Readonly<Record<string, string>> = {
+  'imports': 'imports from derivation, one after the other and side by side',
+  'graph': 'overhead of a node on a graph of 500 trivial derivations',
+  'example-set': 'the whole of examples/packages: about half an hour',
+  'store': 'requests and bytes to S3 for a path, speed of taking in and giving out',
+  'nar': 'writing, reading and hashing archives',
+  'reference-scan': 'the search for references',
+}
+const DEFAULT = ['imports', 'graph', 'store', 'nar', 'reference-scan']
+
+const [name, ...args] = process.argv.slice(2)
+if (name !== undefined && BENCHMARKS[name] === undefined) {
+  console.error(`no benchmark '${name}'; there are:\n${Object.entries(BENCHMARKS).map(([one, what]) => `  ${one.padEnd(16)} ${what}`).join('\n')}`)
+  process.exit(2)
+}
+for (const one of name === undefined ? DEFAULT : [name]) {
+  const file = join(import.meta.dirname, `${one}.ts`)
+  if (!existsSync(file)) {
+    console.error(`bench/${one}.ts is missing from this clone`)
+    process.exit(1)
+  }
+  console.log(`\n# ${one}: ${BENCHMARKS[one]}`)
+  const code = await new Promise<number>((resolve, reject) => {
+    spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file, ...args], { stdio: 'inherit' }).once('error', reject).once('close', (ended) => resolve(ended ?? 1))
+  })
+  if (code !== 0) process.exit(code)
+}

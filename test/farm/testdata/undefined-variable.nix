@@ -1,0 +1,4 @@
+{
+  one = 1;
+  two = nosuchvariable;
+}
