@@ -174,7 +174,7 @@ function connectionConfig(settings: DatabaseSettings): pg.ClientConfig {
     ...(tls ? { ssl: { ca: read(settings.authority), cert: read(settings.certificate), key: read(settings.key), rejectUnauthorized: true } } : {}),
     application_name: 'firn',
     // ids and sizes are far below 2^53
-    types: { getTypeParser: ((oid: number, format?: 'text' | 'binary') => (oid === INT8 ? Number : oid === INT8_ARRAY ? (text: string) => parseArray(text).map(Number) : pg.types.getTypeParser(oid, format as 'text'))) as typeof pg.types.getTypeParser },
+    types: { getTypeParser: ((oid: number, format?: 'text' | 'binary') => (oid === INT8 ? Number : oid === INT8_ARRAY ? (text: string) => parseArray(text).map(Number) : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser },
   }
 }
 

@@ -44,7 +44,9 @@ export async function registerWaiter(db: Database, workflowId: string, mode: 'al
     select exists(select from waiter_node where waiter_id = ${id} and node_key not in (select node_key from gone)) as left,
       exists(select from gone) as gone`.execute(db)
   const { left, gone } = rows[0]!
-  if (left && (mode === 'all' || !gone)) return id
+  if (left && !gone) return id
+  // somebody who recorded an outcome at the same moment may have seen our rows and we his: now that ours are gone, look once more
+  if (mode === 'all' && left && (await sql`select from waiter_node where waiter_id = ${id} limit 1`.execute(db)).rows.length > 0) return id
   await sql`delete from waiter where id = ${id}`.execute(db)
   return undefined
 }
