@@ -192,7 +192,7 @@ function commonOptions(settings: Settings, { figures, tracing }: WorkerServices,
 function makeWorkflowExporterSinks(tracing: { readonly processor: SpanProcessor; readonly resource: Resource }): NonNullable<WorkerOptions['sinks']> {
   // the interceptors bring OpenTelemetry's SDK in another version, whose processors do the same
   const processor = tracing.processor as unknown as Parameters<typeof makeWorkflowExporter>[0]
-  return { exporter: makeWorkflowExporter(processor, tracing.resource) } as unknown as NonNullable<WorkerOptions['sinks']>
+  return { exporter: makeWorkflowExporter(processor, tracing.resource) }
 }
 
 function optionsOf(plan: QueuePlan, bundle: { readonly codePath: string } | undefined): Partial<WorkerOptions> & { taskQueue: string } {

@@ -40,7 +40,7 @@ export function runJobs(options: EvaluateOptions, world: World): number {
       }
     }
     const needs: string[] = []
-    const session = new EvaluationSession({ io: world.io, settings: options.settings, request: requestOf(options, input, world), emit, workingFolder: world.folder, jobs: { meta: options.jobs.meta, forceRecurse: options.jobs.forceRecurse, ...(options.jobs.select === undefined ? {} : { select: byteStringOfNative(options.jobs.select) }) } })
+    const session = new EvaluationSession({ io: world.io, settings: options.settings, request: requestOf(options, input, world), emit, workingFolder: world.folder, jobs: { meta: options.jobs.meta, forceRecurse: options.jobs.forceRecurse, ignoreOthers: !options.jobs.failOnError, ...(options.jobs.select === undefined ? {} : { select: byteStringOfNative(options.jobs.select) }) } })
     while (session.sweep() !== 'finished') session.answer(needs.splice(0))
   }
   return fatal || (failed && options.jobs.failOnError) ? 1 : 0

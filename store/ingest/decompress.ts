@@ -3,7 +3,7 @@
  * program (xz, bzip2), which outruns what npm has by far. Upstream counterpart: libutil/compression.cc.
  */
 import { spawn } from 'node:child_process'
-import { Readable, Transform, pipeline } from 'node:stream'
+import { Readable, type Transform, pipeline } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createZstdDecompress } from 'node:zlib'
 
 import { FirnError } from '../../contract/errors.ts'

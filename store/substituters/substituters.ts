@@ -131,7 +131,8 @@ export class UpstreamSubstituters implements Substituters {
     const work = (async () => {
       const info = await this.#limit(() => this.#download(candidates, onBytes))
       // Whoever asked for this one asked for its references as well, before or in the same turn of the loop.
-      await Promise.all(narInfo.references.flatMap(({ baseName }) => (baseName === storePath.baseName ? [] : [this.#running.get(baseName)])))
+      const others = narInfo.references.filter(({ baseName }) => baseName !== storePath.baseName)
+      await Promise.all(others.flatMap(({ baseName }) => this.#running.get(baseName) ?? []))
       await this.#options.pathInfos.put([info])
       return info
     })().finally(() => this.#running.delete(storePath.baseName))
