@@ -29,7 +29,10 @@ export function writeBytes(descriptor: 1 | 2, text: string): void {
     try {
       at += writeSync(descriptor, bytes, at)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+      const { code } = error as NodeJS.ErrnoException
+      // nobody reads on: as if SIGPIPE had ended us, which Node ignores
+      if (code === 'EPIPE') process.exit(141)
+      if (code !== 'EAGAIN') throw error
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)
     }
   }
