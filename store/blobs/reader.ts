@@ -33,11 +33,11 @@ export const EMPTY_BLOB = 'af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a9
 const NOWHERE: PieceLocation = { kind: 'inline', bytes: new Uint8Array(0) }
 
 /** Most bytes of one request. */
-const SEGMENT_SIZE = 4 * 1024 * 1024
+const SEGMENT_SIZE = 8 * 1024 * 1024
 /** Bytes between two wanted pieces that are cheaper to read than to ask again for what follows. */
 const GAP_LIMIT = 128 * 1024
 /** Bytes and requests that run ahead. */
-const AHEAD_BYTES = 16 * 1024 * 1024
+const AHEAD_BYTES = 32 * 1024 * 1024
 const AHEAD_REQUESTS = 16
 const LOCATE_BATCH = 2000
 

@@ -17,6 +17,10 @@ export interface S3Server {
   readonly address: string
   /** Folder of the bucket. */
   readonly folder: string
+  /** Kills the server; what it stored stays, and nobody answers. */
+  pause(): Promise<void>
+  /** Starts it again at the same address. */
+  resume(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -37,30 +41,41 @@ export async function startS3Server(): Promise<S3Server> {
   await mkdir(join(root, 'meta'))
   const port = await freePort()
   const credentials = { accessKeyId: 'firn-test', secretAccessKey: 'firn-test-secret' }
-  const child = spawn(program, ['--access', credentials.accessKeyId, '--secret', credentials.secretAccessKey, '--port', `127.0.0.1:${port}`, '--quiet', 'posix', '--sidecar', join(root, 'meta'), join(root, 'data')], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let log = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (data: Buffer) => { log += data.toString('utf8') })
-    ;(stream as unknown as { unref?: () => void }).unref?.()
+  const endpoint = `http://127.0.0.1:${port}`
+  const start = async (): Promise<ChildProcess> => {
+    const child = spawn(program, ['--access', credentials.accessKeyId, '--secret', credentials.secretAccessKey, '--port', `127.0.0.1:${port}`, '--quiet', 'posix', '--sidecar', join(root, 'meta'), join(root, 'data')], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let log = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (data: Buffer) => { log += data.toString('utf8') })
+      ;(stream as unknown as { unref?: () => void }).unref?.()
+    }
+    child.unref()
+    await untilUp(endpoint, child, () => log)
+    return child
   }
-  child.unref()
+  let child = await start()
+  const kill = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.ref()
+    const exited = new Promise((done) => child.once('exit', done))
+    child.kill('SIGKILL')
+    await exited
+  }
   const end = () => {
     child.kill('SIGKILL')
     rmSync(root, { recursive: true, force: true })
   }
   process.once('exit', end)
-  const endpoint = `http://127.0.0.1:${port}`
-  await untilUp(endpoint, child, () => log)
   return {
     endpoint,
     credentials,
     address: `s3://firn?endpoint=${endpoint}&region=us-east-1`,
     folder: join(root, 'data', 'firn'),
+    pause: kill,
+    resume: async () => { child = await start() },
     stop: async () => {
       process.removeListener('exit', end)
-      const exited = new Promise((done) => child.once('exit', done))
-      child.kill('SIGKILL')
-      await exited
+      await kill()
       await rm(root, { recursive: true, force: true })
     },
   }
