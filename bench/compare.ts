@@ -112,8 +112,8 @@ async function accountOf(farm: RunningFirn): Promise<Account> {
         coalesce(sum(extract(epoch from ended_at - started_at)), 0)::float8 as running
       from node where started_at is not null and id in (select n.id from node n join evaluation_node e on e.node_key = n.key where e.evaluation_id = $1)`, [evaluation!.id])
     const { rows: steps } = await client.query<{ step: string; seconds: number }>(`
-      select step, sum(value::float8) as seconds from attempt a join node n on n.id = a.node_id join evaluation_node e on e.node_key = n.key,
-        jsonb_each_text(a.figures -> 'seconds') as s(step, value) where e.evaluation_id = $1 group by step order by step`, [evaluation!.id])
+      select s.name as step, sum(s.value::float8) as seconds from attempt a join node n on n.id = a.node_id join evaluation_node e on e.node_key = n.key,
+        jsonb_each_text(a.figures -> 'seconds') as s(name, value) where e.evaluation_id = $1 group by s.name order by s.name`, [evaluation!.id])
     const { rows: [attempts] } = await client.query<{ count: number }>(
       'select count(*)::int as count from attempt a join node n on n.id = a.node_id join evaluation_node e on e.node_key = n.key where e.evaluation_id = $1', [evaluation!.id])
     return {
