@@ -11,7 +11,7 @@ import { byteStringOfText, textOfByteString } from '../nix/bytes.ts'
 import { Evaluator } from './evaluator.ts'
 import type { EvalIO } from './io.ts'
 import { showError } from './printing/errors.ts'
-import { autoCall, selectPath, showAttributePath } from './runtime/auto-call.ts'
+import { autoCall, parseAttributePath, selectPath, showAttributePath } from './runtime/auto-call.ts'
 import { EvaluationError } from './runtime/errors.ts'
 import { isDerivation } from './runtime/equality.ts'
 import { noteTrace } from './runtime/needs.ts'
@@ -31,6 +31,19 @@ export interface SessionOptions {
   readonly emit: (message: EvaluatorMessage) => void
   /** For relative paths in the request and the search path. */
   readonly workingFolder?: string
+  /** Beyond what a request says: what nix-eval-jobs has flags for. */
+  readonly jobs?: JobOptions
+}
+
+export interface JobOptions {
+  /** Jobs carry what their `meta` attribute holds. */
+  readonly meta?: boolean
+  /** Every attribute set is walked into, whatever it says. */
+  readonly forceRecurse?: boolean
+  /** Numbers, strings and the like where jobs are expected are passed over, instead of being errors as in Hydra. */
+  readonly ignoreOthers?: boolean
+  /** A function, applied to the whole value first; a byte string. */
+  readonly select?: string
 }
 
 export interface SessionProgress {
@@ -60,6 +73,7 @@ export class EvaluationSession {
   private readonly request: EvaluationRequest
   private readonly settings: EvaluationSettings
   private readonly emit: (message: EvaluatorMessage) => void
+  private readonly jobs: JobOptions
   /** The next to try is the last. */
   private readonly ready: Task[] = []
   private readonly waiting = new Set<Task>()
@@ -74,6 +88,7 @@ export class EvaluationSession {
     this.request = options.request
     this.settings = options.settings
     this.emit = options.emit
+    this.jobs = options.jobs ?? {}
     this.evaluator = new Evaluator({
       io: options.io, settings: options.settings, trace: (level, text) => this.trace(level, text),
       ...(options.workingFolder !== undefined && { workingFolder: options.workingFolder }),
@@ -85,12 +100,12 @@ export class EvaluationSession {
     const { source, attributes } = this.request
     if (source.kind === 'derivations') return source.drvPaths.map((drvPath) => this.newTask([], drvPath, 0))
     const args = requestArguments(this.evaluator, this.request)
-    const root = new Thunk({ location: undefined, run: () => rootOf(this.evaluator, this.request) }, undefined)
+    const root = new Thunk({ location: undefined, run: () => rootOf(this.evaluator, this.request, this.jobs.select) }, undefined)
     if (attributes.length === 0) return [this.newTask([], root, 0)]
     return attributes.map((attribute) => {
       const text = byteStringOfText(attribute)
       const select = () => autoCall(args, selectPath(args, root, text))
-      return this.newTask([text], new Thunk({ location: undefined, run: select }, undefined), 0)
+      return this.newTask(pathOf(text), new Thunk({ location: undefined, run: select }, undefined), 0)
     })
   }
 
@@ -103,7 +118,7 @@ export class EvaluationSession {
       if (this.ready.length > 0 && performance.now() >= end) return 'busy'
     }
     if (this.waiting.size > 0) return 'idle'
-    this.finish()
+    if (!this.finished) this.finish()
     return 'finished'
   }
 
@@ -178,12 +193,12 @@ export class EvaluationSession {
     }
     const value = force(task.called)
     if (isDerivation(value)) {
-      const job = describeJob(this.evaluator, task.path, value)
+      const job = describeJob(this.evaluator, task.path, value, this.jobs.meta ?? false)
       this.emit({ kind: 'job', job })
       return
     }
     if (value instanceof Attributes) {
-      if (task.depth > 0 && !recursesInto(value)) return
+      if (task.depth > 0 && this.jobs.forceRecurse !== true && !recursesInto(value)) return
       value.layout.names.forEach((name, i) => {
         if (name !== 'recurseForDerivations' && name !== '__recurseIntoAttrs') children.push(this.newTask([...task.path, name], value.values[i]!, task.depth + 1))
       })
@@ -195,7 +210,7 @@ export class EvaluationSession {
     }
     // Sets of packages hold much that is no package; what was asked for by name must be one.
     if (task.depth === 0) throw new EvaluationError('type', 'expression does not evaluate to a derivation (or a set or list of those)')
-    if (value !== null && this.request.recurse && task.depth === 1) throw new EvaluationError('type', `attribute '${showAttributePath(task.path)}' is ${showType(value)}, which is not supported`)
+    if (value !== null && this.request.recurse && task.depth === 1 && this.jobs.ignoreOthers !== true) throw new EvaluationError('type', `attribute '${showAttributePath(task.path)}' is ${showType(value)}, which is not supported`)
   }
 
   private fail(task: Task, error: EvaluationError): void {
@@ -223,6 +238,15 @@ export class EvaluationSession {
   }
 }
 
+
+/** The parts of what a user asked for; a path that does not parse fails when it is followed. */
+function pathOf(text: string): readonly string[] {
+  try {
+    return parseAttributePath(text)
+  } catch {
+    return [text]
+  }
+}
 
 function positionOf(error: EvaluationError): SourcePosition | undefined {
   const location = error.location ?? error.traces.find((trace) => trace.location !== undefined)?.location ?? [...error.calls].reverse().find((call) => call.site !== undefined)?.site

@@ -2,7 +2,7 @@
 import type { Bindings, Expression } from '../syntax/ast.ts'
 import { EvaluationError } from '../runtime/errors.ts'
 import { expectAttributes, forcePlainString } from '../runtime/expect.ts'
-import { shownLocation, siteOf } from '../runtime/site.ts'
+import { shownLocation, siteOf, type Site } from '../runtime/site.ts'
 import { force, Thunk } from '../runtime/thunk.ts'
 import { showLocation } from '../printing/locations.ts'
 import { Layout } from '../values/layout.ts'
@@ -199,6 +199,7 @@ function addDynamic(bindings: Bindings, context: Context, fixed: (frame: Frame) 
     name: context.compiler.strict(binding.name, context),
     make: context.compiler.delayed(binding.value, context),
   }))
+  if (dynamic.length === 1 && bindings.static.length === 0) return singleDynamic(dynamic[0]!)
   return (frame) => {
     const base = fixed(frame)
     const names = [...base.layout.names]
@@ -217,5 +218,23 @@ function addDynamic(bindings: Bindings, context: Context, fixed: (frame: Frame) 
       locations.push(site)
     }
     return attributesWithLocations(names, values, locations)
+  }
+}
+
+/** Layouts of sets with one computed name, remembered per place: loops that build a set bit by bit merge them over and over. */
+const LAYOUTS = 1000
+
+function singleDynamic({ site, name, make }: { readonly site: Site; readonly name: Strict; readonly make: Delayed }): Strict {
+  const layouts = new Map<string, Layout>()
+  return (frame) => {
+    const nameValue = name(frame)
+    if (nameValue === null) return EMPTY_ATTRIBUTES
+    const text = forcePlainString(nameValue, 'while evaluating the name of a dynamic attribute', site)
+    let layout = layouts.get(text)
+    if (layout === undefined) {
+      if (layouts.size >= LAYOUTS) layouts.clear()
+      layouts.set(text, (layout = new Layout([text], [site])))
+    }
+    return new Attributes(layout, [make(frame)])
   }
 }

@@ -4,7 +4,7 @@ import { Attributes, type Slot, type Value } from '../values/value.ts'
 import { stackOverflow } from './errors.ts'
 import { machine, restoreMachine } from './machine.ts'
 import { noteAborted } from './needs.ts'
-import { probe } from './speculate.ts'
+import { probe, speculation } from './speculate.ts'
 import { force } from './thunk.ts'
 
 /** If a part suspends, the rest is looked at before the whole does. Nesting is limited as calls are. */
@@ -33,12 +33,7 @@ export function forceDeep(root: Slot): Value {
     if (error instanceof Suspended) {
       noteAborted(forcing)
       restoreMachine({ forcing, depth, speculating })
-      while (pending.length > 0) {
-        const before = pending.length
-        probe(step)
-        // Out of budget: nothing was taken.
-        if (pending.length === before) break
-      }
+      while (pending.length > 0 && speculation.budget > 0) probe(step)
     }
     throw error
   }

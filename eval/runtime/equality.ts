@@ -5,7 +5,10 @@
 import { showExcerpt } from '../printing/excerpt.ts'
 import { Attributes, Float, PathValue, type List, type Slot, type Value } from '../values/value.ts'
 import { EvaluationError } from './errors.ts'
-import { machine } from './machine.ts'
+import { Suspended } from '../io.ts'
+import { machine, restoreMachine } from './machine.ts'
+import { noteAborted } from './needs.ts'
+import { probe } from './speculate.ts'
 import type { Site } from './site.ts'
 import { force } from './thunk.ts'
 import { isInt, isList, isString, showType, textOf, typeOf } from './types.ts'
@@ -17,16 +20,26 @@ export function equal(left: Value, right: Value): boolean {
   if (left === right) return true
   const pending: Slot[] = []
   if (!pushChildren(pending, left as List | Attributes, right as List | Attributes)) return false
-  while (pending.length > 0) {
-    const rightSlot = pending.pop()!
-    const leftSlot = pending.pop()!
-    if (leftSlot === rightSlot) continue
-    const a = force(leftSlot)
-    const b = force(rightSlot)
-    if (a === b) continue
-    const same = equalSimple(a, b)
-    if (same === false) return false
-    if (same === undefined && !pushChildren(pending, a as List | Attributes, b as List | Attributes)) return false
+  const { forcing, depth, speculating } = machine
+  try {
+    while (pending.length > 0) {
+      const rightSlot = pending.pop()!
+      const leftSlot = pending.pop()!
+      if (leftSlot === rightSlot) continue
+      const a = force(leftSlot)
+      const b = force(rightSlot)
+      if (a === b) continue
+      const same = equalSimple(a, b)
+      if (same === false) return false
+      if (same === undefined && !pushChildren(pending, a as List | Attributes, b as List | Attributes)) return false
+    }
+  } catch (error) {
+    if (error instanceof Suspended) {
+      noteAborted(forcing)
+      restoreMachine({ forcing, depth, speculating })
+      for (const slot of pending.reverse()) probe(() => void force(slot))
+    }
+    throw error
   }
   return true
 }

@@ -5,11 +5,12 @@ import { derivationOptions } from '../../nix/derivation-options.ts'
 import { outputPaths } from '../../nix/derivation-hash.ts'
 import { parseDerivation, type Derivation } from '../../nix/derivation.ts'
 import { derivationName, parseStorePath } from '../../nix/store-path.ts'
-import type { Evaluator } from '../evaluator.ts'
+import { isolated, type Evaluator } from '../evaluator.ts'
+import { valueToJson } from '../printing/to-json.ts'
 import { guarded } from '../files.ts'
 import { coerceToString } from '../runtime/coerce.ts'
-import { EvaluationError } from '../runtime/errors.ts'
-import { forceBoolean, forceList } from '../runtime/expect.ts'
+import { asEvaluationError, EvaluationError } from '../runtime/errors.ts'
+import { forceAttributes, forceBoolean, forceList } from '../runtime/expect.ts'
 import { NO_SITE } from '../runtime/site.ts'
 import { showAttributePath } from '../runtime/auto-call.ts'
 import { speculate } from '../runtime/speculate.ts'
@@ -17,14 +18,36 @@ import { ContextBuilder } from '../values/context.ts'
 import type { Attributes } from '../values/value.ts'
 
 /** Describes a derivation; may suspend, fails where it can't be instantiated. */
-export function describeJob(evaluator: Evaluator, path: readonly string[], value: Attributes): FoundJob {
+export function describeJob(evaluator: Evaluator, path: readonly string[], value: Attributes, withMeta = false): FoundJob {
   const location = value.locationOf('drvPath') ?? NO_SITE
   const drvPathSlot = value.get('drvPath')
   if (drvPathSlot === undefined) throw new EvaluationError('eval', 'derivation does not contain a \'drvPath\' attribute')
   const drvPath = coerceToString(evaluator, drvPathSlot, new ContextBuilder(), { more: false, copy: false, doing: 'while evaluating the \'drvPath\' attribute of a derivation' }, location)
   if (!/^\/nix\/store\/[0-9a-z]{32}-.*\.drv$/.test(drvPath)) throw new EvaluationError('eval', `path '${drvPath}' is not in the Nix store`)
   const constituents = aggregateConstituents(evaluator, value)
-  return jobOfDerivation(evaluator, path, drvPath, constituents)
+  const job = jobOfDerivation(evaluator, path, drvPath, constituents)
+  const meta = withMeta ? metaOf(evaluator, value) : undefined
+  return meta === undefined ? job : { ...job, meta }
+}
+
+/** What of `meta` can be shown: an attribute that fails, or holds what JSON can't, is left out, as nix-env does. */
+function metaOf(evaluator: Evaluator, value: Attributes): Record<string, unknown> | undefined {
+  const slot = value.get('meta')
+  if (slot === undefined) return undefined
+  const meta = forceAttributes(slot, 'while evaluating the `meta` attribute', NO_SITE)
+  const shown: Record<string, unknown> = {}
+  meta.layout.names.forEach((name, index) => {
+    const text = isolated(() => {
+      try {
+        return valueToJson(evaluator, meta.values[index]!, new ContextBuilder(), false, NO_SITE)
+      } catch (error) {
+        if (asEvaluationError(error) === undefined) throw error
+        return undefined
+      }
+    })
+    if (text !== undefined) shown[textOfByteString(name)] = JSON.parse(textOfByteString(text))
+  })
+  return shown
 }
 
 export function jobOfDerivation(evaluator: Evaluator, path: readonly string[], drvPath: string, constituents?: readonly string[]): FoundJob {

@@ -3,6 +3,8 @@ import type { EvaluationRequest } from '../../contract/evaluations.ts'
 import { byteStringOfText } from '../../nix/bytes.ts'
 import type { Evaluator } from '../evaluator.ts'
 import { autoCall } from '../runtime/auto-call.ts'
+import { call1 } from '../runtime/call.ts'
+import { NO_SITE } from '../runtime/site.ts'
 import { Thunk } from '../runtime/thunk.ts'
 import { canonicalPath } from '../syntax/paths.ts'
 import type { Slot, Value } from '../values/value.ts'
@@ -23,8 +25,13 @@ export function requestArguments(evaluator: Evaluator, request: EvaluationReques
   return args
 }
 
-/** The value of the request's source, called with the arguments if it is a function. */
-export function rootOf(evaluator: Evaluator, request: EvaluationRequest): Value {
+/** The value of the request's source, called with the arguments if it is a function; then given to `select`, a function's text. */
+export function rootOf(evaluator: Evaluator, request: EvaluationRequest, select?: string): Value {
+  const root = sourceOf(evaluator, request)
+  return select === undefined ? root : call1(evaluator.evaluateText(select, '/'), root, NO_SITE)
+}
+
+function sourceOf(evaluator: Evaluator, request: EvaluationRequest): Value {
   const args = requestArguments(evaluator, request)
   const { source } = request
   switch (source.kind) {

@@ -19,7 +19,7 @@ export interface RemovalPlan {
 }
 
 /** Caches are dropped at this size: layouts of sets with computed names may be met once and never again. */
-const CACHE_LIMIT = 64
+const CACHE_LIMIT = 256
 /** Up to this size, comparing names in turn is quicker than hashing. */
 const LINEAR = 6
 
@@ -126,6 +126,7 @@ function planMerge(left: Layout, right: Layout): MergePlan {
   }
   // Sets that differ in nothing but values give the layout of the right: the common case of overriding.
   if (names.length === r.length) return { layout: right, sources: Int32Array.from(sources) }
+  if (names.length === l.length && sources.every((s, at) => s < 0 || right.locations?.[s] === left.locations?.[at])) return { layout: left, sources: Int32Array.from(sources) }
   const located = left.locations !== undefined || right.locations !== undefined
   const locations = located ? sources.map((s) => (s >= 0 ? right.locations?.[s] : left.locations?.[~s])) : undefined
   return { layout: new Layout(names, locations), sources: Int32Array.from(sources) }

@@ -1,0 +1,1 @@
+(derivation { name = "broken"; system = "x"; builder = "/bin/sh"; value = { a = 1; }; }).drvPath

@@ -1,0 +1,4 @@
+let
+  set = { wanted = 1; other = 2; };
+in
+set.wantd

@@ -1,0 +1,2 @@
+let x = 1; in
+{ a = 1; b = unknown; }
