@@ -2,6 +2,7 @@
  * Ring: cli. The farm's HTTP API as functions, typed by the table of routes. Problems that the farm answers with come out as
  * the FirnError that it raised; a farm that can't be reached is 'unavailable'.
  */
+import { context, propagation } from '@opentelemetry/api'
 import { Agent, fetch, type Response } from 'undici'
 import type { z } from 'zod'
 import { type RouteDefinition, type RouteName, type RouteRequest, type RouteResponse, ROUTES } from '../contract/api-routes.ts'
@@ -112,6 +113,7 @@ export class FarmClient {
   }
 
   async #fetch(method: string, url: URL, headers: Record<string, string>, body: string | AsyncIterable<Uint8Array> | undefined, signal: AbortSignal | undefined): Promise<Response> {
+    propagation.inject(context.active(), headers)
     if (this.farm.token !== undefined) headers['authorization'] = `Bearer ${this.farm.token}`
     let response: Response
     try {

@@ -13,6 +13,7 @@ import { findFarm, type GlobalOptions, loadForCommand } from '../context.ts'
 import { followEvaluation, type Followed } from '../live/follow.ts'
 import { materialise, replaceLink } from '../materialise.ts'
 import { ExitSilently, formatBytes, formatSeconds, printJson } from '../output.ts'
+import { traced } from '../tracing.ts'
 import { uploadSource } from '../upload.ts'
 
 interface BuildOptions extends EvaluationOptions, GlobalOptions {
@@ -52,14 +53,14 @@ Examples:
   firn build -A hello -o result               … and a link ./result to a copy in FIRN_HOME/store
   firn build big.nix -r --no-follow           submit; look later with: firn status NUMBER`)
     .action(async (files: string[], options: BuildOptions) => {
-      const client = await findFarm(options)
-      const submitted = await submit(client, files, options)
-      if (!options.follow) {
-        if (options.json) printJson(submitted)
+      const title = titleOf(files, options)
+      await traced(`firn build ${title}`, loadForCommand(options).settings, async () => {
+        const client = await findFarm(options)
+        const submitted = await submit(client, files, options)
+        if (options.follow) await watch(client, submitted, title, options)
+        else if (options.json) printJson(submitted)
         else process.stdout.write(`${submitted.id}\n`)
-        return
-      }
-      await watch(client, submitted, titleOf(files, options), options)
+      })
     })
   return command
 }
