@@ -30,6 +30,8 @@ class EvaluatorProcess {
   private scratch: string | undefined
 
   run(): void {
+    // meant for Node, not for expressions
+    delete process.env['NODE_COMPILE_CACHE']
     useNodeHashes()
     readMessages(FROM_SUPERVISOR, (message) => this.receive(message), () => this.exit(0))
     this.writer.send({ kind: 'ready' })

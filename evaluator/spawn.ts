@@ -45,7 +45,7 @@ export function spawnEvaluator(options: SpawnOptions = {}): EvaluatorHandle {
   const { command, arguments: words } = largeStackCommand([...heap, MAIN])
   const child = spawn(command, words, {
     stdio: ['ignore', 'inherit', 'pipe', 'pipe', 'pipe'],
-    env: { ...(options.environment ?? keptEnvironment()) },
+    env: { ...(options.environment ?? keptEnvironment()), ...compileCache() },
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     killSignal: 'SIGKILL',
   })
@@ -59,6 +59,12 @@ function keptEnvironment(): Record<string, string> {
     if (value !== undefined) kept[name] = value
   }
   return kept
+}
+
+/** Compiled code is kept where this process keeps it: starting takes a third of the time. The evaluator takes it out of the environment. */
+function compileCache(): Record<string, string> {
+  const folder = process.env['NODE_COMPILE_CACHE']
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: folder }
 }
 
 let stackKilobytes: number | undefined

@@ -6,8 +6,8 @@
 import { context, propagation, trace } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { detectResources, envDetector, hostDetector, processDetector, type Resource, resourceFromAttributes } from '@opentelemetry/resources'
-import { NodeSDK } from '@opentelemetry/sdk-node'
 import { BatchSpanProcessor, type SpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions'
 import { workflowSpanProcessor } from './workflow-spans.ts'
 
@@ -37,13 +37,13 @@ export function startTracing(settings: TracingSettings): Tracing {
     .merge(detectResources({ detectors: [envDetector, hostDetector, processDetector] }))
   const processor = settings.spanProcessor
     ?? new BatchSpanProcessor(new OTLPTraceExporter({ timeoutMillis: EXPORT_TIMEOUT_MILLISECONDS }), { exportTimeoutMillis: EXPORT_TIMEOUT_MILLISECONDS, scheduledDelayMillis: 1000 })
-  // metrics are Prometheus' to fetch and logs go to stdout: neither leaves by OTLP
-  const sdk = new NodeSDK({ resource, autoDetectResources: false, spanProcessors: [processor], metricReaders: [], logRecordProcessors: [] })
-  sdk.start()
+  // not the SDK for all signals: its exporters take most of a second to load, and metrics and logs don't leave by OTLP here
+  const provider = new NodeTracerProvider({ resource, spanProcessors: [processor] })
+  provider.register()
   return {
     workflowSpans: { processor: workflowSpanProcessor(processor), resource },
     async shutdown() {
-      await Promise.race([sdk.shutdown().catch(() => undefined), new Promise((resolve) => { setTimeout(resolve, EXPORT_TIMEOUT_MILLISECONDS).unref() })])
+      await Promise.race([provider.shutdown().catch(() => undefined), new Promise((resolve) => { setTimeout(resolve, EXPORT_TIMEOUT_MILLISECONDS).unref() })])
     },
   }
 }
