@@ -14,6 +14,8 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   'store': 'requests and bytes to S3 for a path, speed of taking in and giving out',
   'nar': 'writing, reading and hashing archives',
   'reference-scan': 'the search for references',
+  'node-overhead': 'a node without an evaluator: the worker alone on derivations written by hand',
+  'binary-cache': 'the binary cache beside a web server that sends files',
 }
 const DEFAULT = ['imports', 'graph', 'store', 'nar', 'reference-scan']
 
