@@ -3,13 +3,15 @@
  * (downloads, an import-from-derivation on a published lock file, a C program compiled), failures, and a farm that is killed.
  */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { promisify } from 'node:util'
 import { findMirrors, mirrorArguments } from '../examples/tools/mirrors.ts'
 import { identityOf, isAlive, readFarmState } from '../infra/embedded/state.ts'
+import { findProgram } from '../infra/setup/programs.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const folder = mkdtempSync(join(tmpdir(), 'firn-end-to-end-'))
@@ -45,17 +47,32 @@ before(async () => {
 }, options)
 after(async () => {
   await firn('down')
+  // stock Nix's store is read-only below
+  execFileSync('chmod', ['-R', 'u+w', folder])
   rmSync(folder, { recursive: true, force: true })
 }, options)
 
 describe('a farm on this machine', options, () => {
   let outputs: Record<string, string> = {}
+  let drvPaths: string[] = []
 
   it('builds a real set with an import on a lock file', async () => {
-    const { evaluation, jobs } = JSON.parse(await ok('build', '--json', '-r', ...mirrors, join(ROOT, 'examples/test'))) as { evaluation: { state: string }, jobs: { attr: string, state: string, outputs: Record<string, string> }[] }
+    const { evaluation, jobs } = JSON.parse(await ok('build', '--json', '-r', ...mirrors, join(ROOT, 'examples/test'))) as { evaluation: { state: string }, jobs: { attr: string, state: string, drvPath: string, outputs: Record<string, string> }[] }
     assert.equal(evaluation.state, 'succeeded')
     assert.deepEqual(jobs.map(({ attr, state }) => [attr, state]), [['crates', 'succeeded'], ['tree', 'succeeded'], ['wide', 'succeeded']])
+    drvPaths = jobs.map((job) => job.drvPath)
     outputs = Object.fromEntries(jobs.map((job) => [job.attr, job.outputs['out']!]))
+  })
+
+  it('finds the derivations that stock Nix finds, imports included', async () => {
+    const [nix, busybox] = [findProgram('nix-instantiate'), findProgram('busybox')]
+    assert.ok(nix && busybox, 'nix-instantiate and busybox are needed')
+    const { stdout } = await promisify(execFile)(nix, [
+      '--store', join(folder, 'stock'), '--option', 'substituters', '', '--option', 'build-users-group', '',
+      ...(process.getuid?.() === 0 ? ['--option', 'sandbox', 'true', '--option', 'sandbox-paths', `/bin/sh=${busybox}`] : ['--option', 'sandbox', 'false']),
+      ...mirrors, join(ROOT, 'examples/test'),
+    ], { env: { ...process.env, HOME: folder } })
+    assert.deepEqual(stdout.trim().split('\n').sort(), drvPaths.toSorted())
   })
 
   it('finds everything there the second time, and prints the paths', async () => {
