@@ -42,9 +42,13 @@ export async function reconcile({ db, motion, logger }: Parts, quietSeconds = QU
   return { evaluations: lostEvaluations.length, nodes: lost.length }
 }
 
-/** Signals that were lost, and runs whose workflow was never started: whoever should have done it died in between. */
-export async function sweep({ db, motion, logger }: Parts): Promise<void> {
-  const waiters = await lostWaiters(db, QUIET_SECONDS)
+/**
+ * Signals that were lost, and runs whose workflow was never started: whoever should have done it died in between. A waiter counts as lost
+ * when two sweeps in a row find it; gives those that this one found first.
+ */
+export async function sweep({ db, motion, logger }: Parts, suspects: ReadonlySet<number>): Promise<ReadonlySet<number>> {
+  const found = await lostWaiters(db, QUIET_SECONDS)
+  const waiters = found.filter((id) => suspects.has(id))
   if (waiters.length > 0) {
     logger.info({ waiters: waiters.length }, 'wakes workflows whose signal was lost')
     await announce(db, motion, [], waiters)
@@ -54,12 +58,14 @@ export async function sweep({ db, motion, logger }: Parts): Promise<void> {
     logger.info({ nodes: unplanned.length }, 'starts runs that nobody started')
     await motion.ensureNodes(unplanned)
   }
+  return new Set(found)
 }
 
 /** Keeps doing both until stopped. A round that fails (a server restarts) is logged, and the next one tries again. */
 export function keepReconciling(parts: Parts): { stop(): Promise<void> } {
   let stopped = false
   let compareAt = 0
+  let suspects: ReadonlySet<number> = new Set()
   let timer: NodeJS.Timeout | undefined
   let round: Promise<void> = Promise.resolve()
   const next = (): void => {
@@ -68,7 +74,7 @@ export function keepReconciling(parts: Parts): { stop(): Promise<void> } {
       round = (async () => {
         try {
           await exclusively(parts.db, 'firn-sweep', async () => {
-            await sweep(parts)
+            suspects = await sweep(parts, suspects)
             if (Date.now() < compareAt) return
             await reconcile(parts)
             compareAt = Date.now() + COMPARE_MILLISECONDS

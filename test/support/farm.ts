@@ -53,7 +53,7 @@ export interface TestFarm {
   /** Starts another worker; with the name of one that is gone, in its place. */
   startWorker(settings?: Readonly<Record<string, string>>): Promise<TestWorker>
   /** Kills Temporal (SIGKILL); `start` brings it back on the same port, with its database unless `empty`. */
-  readonly temporal: { kill(): Promise<void>; start(options?: { readonly empty?: boolean }): Promise<void> }
+  readonly temporal: { pid(): number; kill(): Promise<void>; start(options?: { readonly empty?: boolean }): Promise<void> }
   submit(request: Pick<EvaluationRequest, 'source'> & Partial<EvaluationRequest>): Promise<number>
   /** Waits until an evaluation has ended; fails after some seconds (60 unless given). */
   ended(evaluationId: number, seconds?: number): Promise<EvaluationRow>
@@ -81,7 +81,7 @@ export async function startTestFarm(options: TestFarmOptions = {}): Promise<Test
 
   const startWorker = async (more: Readonly<Record<string, string>> = {}): Promise<TestWorker> => {
     const child = fork(WORKER, [JSON.stringify({ ...overrides, ...more })], {
-      env: { ...process.env, ...environment }, stdio: ['ignore', process.env['FIRN_TEST_LOGS'] === undefined ? 'ignore' : 'inherit', 'inherit', 'ipc'], execPath: process.execPath,
+      env: { ...process.env, ...environment }, stdio: ['ignore', process.env['FIRN_TEST_LOGS'] === undefined ? 'ignore' : 'inherit', 'inherit', 'ipc'], execPath: process.execPath, execArgv: process.env['FIRN_TEST_WORKER_FLAGS']?.split(' ') ?? [],
     })
     const ready = await Promise.race([once(child, 'message').then(() => true), once(child, 'exit').then(() => false)])
     if (!ready) throw new Error('the worker did not start')
@@ -99,6 +99,7 @@ export async function startTestFarm(options: TestFarmOptions = {}): Promise<Test
     home, settings, database, store, motion, startWorker,
     get worker() { return workers[0]! },
     temporal: {
+      pid: () => server.pid,
       kill: async () => {
         process.kill(server.pid, 'SIGKILL')
         await server.exited
