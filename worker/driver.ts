@@ -1,4 +1,5 @@
 /** Ring: worker. The driver of builds that the settings name. */
+import { openDockerDriver } from '../builder/docker.ts'
 import type { BuildDriver } from '../builder/interface.ts'
 import { openRuncDriver } from '../builder/runc.ts'
 import type { Settings } from '../config/settings.ts'
@@ -8,7 +9,7 @@ import { FirnError } from '../contract/errors.ts'
 export async function openDriver(settings: Settings, owner: string): Promise<BuildDriver> {
   if (!settings.worker.roles.includes('build')) return noBuilds
   const { runtime, program, shell, folder } = settings.builder
-  if (runtime === 'docker') throw new FirnError('missing-requirement', 'the runtime "docker" is not supported by this version; use "runc" or "crun"')
+  if (runtime === 'docker') return await openDockerDriver({ socket: settings.builder.dockerSocket, owner, folder, ...(shell === undefined ? {} : { shell }) })
   return await openRuncDriver({ runtime, owner, folder, ...(program === undefined ? {} : { program }), ...(shell === undefined ? {} : { shell }) })
 }
 

@@ -117,7 +117,7 @@ export function ociSpecOf(request: BuildRequest, plan: ContainerPlan): OciSpec {
       terminal: false,
       user: { uid: BUILD_UID, gid: BUILD_GID, umask: 0o022 },
       args: commandOf(request, plan.starter).map((text) => textOf(text, 'argument')),
-      env: [...request.environment].map(([name, value]) => textOf(`${name}=${value}`, `environment variable '${name}'`)),
+      env: environmentText(request),
       cwd: BUILD_FOLDER,
       capabilities: { bounding: none, effective: none, inheritable: none, permitted: none, ambient: none },
       rlimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: plan.coreHardLimit }],
@@ -140,6 +140,10 @@ export function ociSpecOf(request: BuildRequest, plan: ContainerPlan): OciSpec {
       readonlyPaths: none,
     },
   }
+}
+
+export function environmentText(request: BuildRequest): string[] {
+  return [...request.environment].map(([name, value]) => textOf(`${name}=${value}`, `environment variable '${name}'`))
 }
 
 /** argv[0] of the builder is its base name, where the runtime doesn't decide it. */

@@ -20,10 +20,16 @@ export async function reapContainers(runtime: Runtime, prefix: string, folder: s
   const cgroups = await reapCgroups(prefix)
   // a container that died while it was being made has a state that its runtime can't read
   await removeTree(runtime.stateFolder)
+  const folders = await reapFolders(folder)
+  await mkdir(runtime.stateFolder, { recursive: true, mode: 0o700 })
+  return { containers: containers.length, cgroups, folders }
+}
+
+/** Removes the folders of builds, and what they shared; those that were kept on purpose stay. */
+export async function reapFolders(folder: string): Promise<number> {
   const folders = (await readdir(folder).catch(() => [])).filter((name) => name !== 'kept')
   await Promise.all(folders.map((name) => removeTree(join(folder, name))))
-  await mkdir(runtime.stateFolder, { recursive: true, mode: 0o700 })
-  return { containers: containers.length, cgroups, folders: folders.length }
+  return folders.length
 }
 
 /** Kills whatever is left in cgroups of this name and removes them. Returns how many names there were. */
