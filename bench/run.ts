@@ -32,7 +32,9 @@ for (const one of name === undefined ? DEFAULT : [name]) {
   }
   console.log(`\n# ${one}: ${BENCHMARKS[one]}`)
   const code = await new Promise<number>((resolve, reject) => {
-    spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file, ...args], { stdio: 'inherit' }).once('error', reject).once('close', (ended) => resolve(ended ?? 1))
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file, ...args], { stdio: 'inherit' })
+    process.once('SIGTERM', () => child.kill())
+    child.once('error', reject).once('close', (ended) => resolve(ended ?? 1))
   })
   if (code !== 0) process.exit(code)
 }

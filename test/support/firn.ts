@@ -46,6 +46,9 @@ export async function startFirn(options: FirnOptions = {}): Promise<RunningFirn>
   const farm = spawn(PROGRAM, ['up', ...settings], { env: environment, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] })
   const end = (): void => { farm.kill('SIGTERM') }
   process.once('exit', end)
+  // a signal that ends this process would not tell the farm
+  const interrupted = (): void => process.exit(130)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted)
   let said = ''
   const ended = new Promise<void>((resolve) => { farm.once('close', () => resolve()) })
   const url = await new Promise<string>((resolve, reject) => {
@@ -70,6 +73,7 @@ export async function startFirn(options: FirnOptions = {}): Promise<RunningFirn>
       end()
       await ended
       process.off('exit', end)
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted)
       await rm(home, { recursive: true, force: true })
     },
   }
