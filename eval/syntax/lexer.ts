@@ -470,9 +470,12 @@ class Lexer {
       this.modes[this.modes.length - 1] = text.charCodeAt(end - 1) === 47 ? IN_PATH_AFTER_SLASH : IN_PATH
       return this.emit(T.STRING, start, end)
     }
-    if (mode === IN_PATH_AFTER_SLASH) return this.fail('path has a trailing slash', start, start)
+    // at the end of the file Nix's scanner does not move on, so what it reports there stands where the last token began
+    const last = this.count - 1
+    if (mode === IN_PATH_AFTER_SLASH) return this.fail('path has a trailing slash', start < length ? start : this.starts[last]!, start)
     this.pop()
-    return this.emit(T.PATH_END, start, start)
+    this.emit(T.PATH_END, start < length ? start : this.starts[Math.max(0, last - 1)]!, start)
+    return start
   }
 }
 

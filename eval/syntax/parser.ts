@@ -637,6 +637,11 @@ class Parser {
       this.at++
       return { kind: 'path', position, value }
     }
+    // `a//b`: a piece of text is allowed only where an interpolation follows
+    if (this.kind() === T.STRING && this.kinds[this.at + 1] !== T.INTERPOLATION) {
+      this.at++
+      this.unexpected()
+    }
     const { parts, partPositions } = this.parts(T.PATH_END)
     return { kind: 'path-interpolation', position, parts: [{ kind: 'path', position, value }, ...parts], partPositions: [position, ...partPositions] }
   }

@@ -16,13 +16,15 @@ export interface Translation {
   readonly nested: boolean
 }
 
+/** Each may double the time. */
+const MOST_ALTERNATIVES = 12
 /** Steps that may be spent on backtracking. */
 const AFFORDABLE = 2_000_000
 
 export function translate(root: RegexNode): Translation | undefined {
-  const facts = { hasAlternatives: false, variableParts: 0, nested: false }
+  const facts: Facts = { hasAlternatives: false, variableParts: 0, nested: false, alternatives: 0 }
   const source = render(root, facts, { repeated: false, optional: false })
-  return source === undefined ? undefined : { source, ...facts }
+  return source === undefined ? undefined : { source, hasAlternatives: facts.hasAlternatives, variableParts: facts.variableParts, nested: facts.nested }
 }
 
 /** Whether JavaScript's worst case on a text of this length is harmless. */
@@ -32,6 +34,13 @@ export function affordable(translation: Translation, length: number, search: boo
   return parts <= 1 || (length + 1) ** parts <= AFFORDABLE
 }
 
+interface Facts {
+  hasAlternatives: boolean
+  variableParts: number
+  nested: boolean
+  alternatives: number
+}
+
 interface Context {
   /** Inside something that may happen more than once. */
   readonly repeated: boolean
@@ -39,7 +48,7 @@ interface Context {
   readonly optional: boolean
 }
 
-function render(node: RegexNode, facts: { hasAlternatives: boolean; variableParts: number; nested: boolean }, context: Context): string | undefined {
+function render(node: RegexNode, facts: Facts, context: Context): string | undefined {
   switch (node.kind) {
     case 'empty': return ''
     case 'set': return renderSet(node.set)
@@ -61,6 +70,9 @@ function render(node: RegexNode, facts: { hasAlternatives: boolean; variablePart
     }
     case 'alternative': {
       facts.hasAlternatives = true
+      // `(a|aa)*` tries as many ways as a repetition within a repetition
+      if (context.repeated) facts.nested = true
+      if (++facts.alternatives > MOST_ALTERNATIVES) facts.nested = true
       const left = render(node.left, facts, { ...context, optional: true })
       const right = render(node.right, facts, { ...context, optional: true })
       return left === undefined || right === undefined ? undefined : `(?:${left}|${right})`
