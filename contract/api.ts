@@ -117,6 +117,8 @@ export const evaluation = z.object({
   error: z.string().nullable().describe('Why the evaluation as a whole failed.'),
   progress: z.record(z.string(), z.unknown()).describe('Figures of the evaluator, shown while it runs.'),
   jobs: jobCounts,
+  nodes: z.object({ waiting: count, queued: count, running: count, succeeded: count, failed: count }).optional()
+    .describe('Everything that was realised or waits for that because of this evaluation, inputs and imports included, by state. Only where one evaluation is asked for.'),
   createdAt: timestamp,
   startedAt: timestamp.nullable(),
   evaluatedAt: timestamp.nullable(),
@@ -216,7 +218,7 @@ export const pageQuery = z.object({
   cursor: z.string().regex(/^[1-9][0-9]{0,9}$/).describe(CURSOR).optional(),
 })
 /** Lists by name. */
-export const namedPageQuery = pageQuery.extend({ cursor: z.string().regex(/^[A-Za-z0-9_-]{2,4000}$/).describe(CURSOR).optional() })
+export const namedPageQuery = pageQuery.extend({ cursor: z.string().regex(/^[A-Za-z0-9_-]+$/).max(4000).describe(CURSOR).optional() })
 const page = <Item extends z.ZodType>(item: Item) => z.object({
   items: z.array(item),
   next: z.string().nullable().describe('Cursor of the next page; null at the end.'),

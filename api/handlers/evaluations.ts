@@ -54,7 +54,8 @@ export function evaluationHandlers(dependencies: ApiDependencies, hub: ChangeHub
     },
 
     async getEvaluation({ params: { id } }) {
-      return showNow(id)
+      const [evaluation, nodes] = await Promise.all([showNow(id), queries.nodeCounts(id)])
+      return { ...evaluation, nodes }
     },
 
     async listJobs({ params: { id }, query: { state, prefix, limit, cursor } }) {

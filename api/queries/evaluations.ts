@@ -1,6 +1,6 @@
 /** Ring: api. Evaluations and their jobs as the API shows them. */
 import { type RawBuilder, sql } from 'kysely'
-import { type Evaluation, FINAL_EVALUATION_STATES, type EvaluationState, type Job, type JobState } from '../../contract/api.ts'
+import { type BuildState, type Evaluation, FINAL_EVALUATION_STATES, type EvaluationState, type Job, type JobState } from '../../contract/api.ts'
 import type { NodeOutcome } from '../../contract/nodes.ts'
 import type { SourcePosition } from '../../contract/evaluations.ts'
 import type { Database, OutputPaths } from '../../state/database.ts'
@@ -37,6 +37,13 @@ export class EvaluationQueries {
       evaluatedAt: time(evaluatedAt),
       endedAt: time(endedAt),
     }))
+  }
+
+  /** Everything that an evaluation caused, by state: imports and inputs as well as jobs. */
+  async nodeCounts(id: number): Promise<NonNullable<Evaluation['nodes']>> {
+    const { rows } = await sql<{ state: BuildState; count: number }>`
+      select n.state, count(*) as count from evaluation_node e join node n on n.key = e.node_key where e.evaluation_id = ${id} group by 1`.execute(this.#db)
+    return { waiting: 0, queued: 0, running: 0, succeeded: 0, failed: 0, ...Object.fromEntries(rows.map(({ state, count }) => [state, count])) }
   }
 
   async list(filter: { readonly state?: EvaluationState | undefined }, page: { readonly limit: number; readonly cursor?: string | undefined }): Promise<Page<Evaluation>> {

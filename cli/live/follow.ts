@@ -49,8 +49,8 @@ export async function followEvaluation(client: FarmClient, id: number, options: 
 async function pollWaiting(client: FarmClient, id: number, view: LiveView, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
-      const { jobs } = await client.call('getEvaluation', { params: { id } }, { signal })
-      view.waiting(jobs.waiting)
+      const { nodes } = await client.call('getEvaluation', { params: { id } }, { signal })
+      view.waiting(nodes?.waiting ?? 0)
     } catch {
       // the view is about to end, or the farm comes back; the events decide
     }
