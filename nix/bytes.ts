@@ -25,8 +25,16 @@ export function bytesOfByteString(text: string): Uint8Array {
   return bytes
 }
 
+/** Decodes bytes one by one, but those from 0x80 to 0x9f into characters above 255. */
+const windowsDecoder = new TextDecoder('windows-1252', { ignoreBOM: true })
+
 /** Bytes as a byte string. */
 export function byteStringOfBytes(bytes: Uint8Array): string {
+  // Nearly everything has no such byte, and engines decode in bulk.
+  if (bytes.length > 64) {
+    const decoded = windowsDecoder.decode(bytes)
+    if (decoded.length === bytes.length && !/[^\u0000-\u00ff]/.test(decoded)) return decoded
+  }
   const CHUNK = 8192 // below the argument limit of every engine
   if (bytes.length <= CHUNK) return String.fromCharCode(...bytes)
   let text = ''

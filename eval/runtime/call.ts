@@ -155,22 +155,27 @@ export function nested<T>(site: Site, work: () => T): T {
   return result
 }
 
-/** Delayed applications: what `map`, `mapAttrs` and their like put into their results. */
-const APPLY1: Code = {
-  location: undefined,
-  run: (payload: readonly [Slot, Slot]) => call1(force(payload[0]), payload[1], NO_SITE),
-}
-const APPLY2: Code = {
-  location: undefined,
-  run: (payload: readonly [Slot, Slot, Slot]) => call2(force(payload[0]), payload[1], payload[2], NO_SITE),
+/** A call that is made when its result is wanted: what `map`, `mapAttrs` and their like put into their results. */
+class Application {
+  readonly callee: Slot
+  readonly first: Slot
+  readonly second: Slot
+  constructor(callee: Slot, first: Slot, second: Slot) {
+    this.callee = callee
+    this.first = first
+    this.second = second
+  }
 }
 
+const APPLY1: Code = { location: undefined, run: (payload: Application) => call1(force(payload.callee), payload.first, NO_SITE) }
+const APPLY2: Code = { location: undefined, run: (payload: Application) => call2(force(payload.callee), payload.first, payload.second, NO_SITE) }
+
 export function delayedCall1(callee: Slot, argument: Slot): Thunk {
-  return new Thunk(APPLY1, [callee, argument])
+  return new Thunk(APPLY1, new Application(callee, argument, null))
 }
 
 export function delayedCall2(callee: Slot, first: Slot, second: Slot): Thunk {
-  return new Thunk(APPLY2, [callee, first, second])
+  return new Thunk(APPLY2, new Application(callee, first, second))
 }
 
 /**

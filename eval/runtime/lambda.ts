@@ -61,10 +61,22 @@ export class LambdaCode implements Callee {
   /** A frame for a call of a closure over `outer`. */
   open(outer: Frame): Frame {
     const template = this.template.frame ?? this.template.prepare()
-    const frame = template.slice()
-    if (this.continues) for (let i = 0; i < outer.length; i++) frame[i] = outer[i]
-    else frame[0] = outer
-    return frame
+    if (this.continues) {
+      const frame = template.slice()
+      for (let i = 0; i < outer.length; i++) frame[i] = outer[i]
+      return frame
+    }
+    switch (template.length) {
+      case 2: return [outer, undefined]
+      case 3: return [outer, undefined, undefined]
+      case 4: return [outer, undefined, undefined, undefined]
+      case 5: return [outer, undefined, undefined, undefined, undefined]
+      default: {
+        const frame = template.slice()
+        frame[0] = outer
+        return frame
+      }
+    }
   }
 
   /** Puts an argument into its slots. */

@@ -21,7 +21,9 @@ export interface RemovalPlan {
 /** Caches are dropped at this size: layouts of sets with computed names may be met once and never again. */
 const CACHE_LIMIT = 256
 /** Up to this size, comparing names in turn is quicker than hashing. */
-const LINEAR = 6
+const LINEAR = 8
+/** Searches before names are hashed. */
+const SEARCHES = 12
 
 export class Layout {
   /** Sorted by bytes, without duplicates. */
@@ -29,6 +31,8 @@ export class Layout {
   /** Parallel to `names`; undefined where none has a place in a source. */
   readonly locations: readonly (Location | undefined)[] | undefined
   private index: Map<string, number> | undefined
+  private searches: number
+  private lastRight: Layout | undefined
   private merges: Map<Layout, MergePlan> | undefined
   private removals: Map<string, RemovalPlan> | undefined
   private bare: Layout | undefined
@@ -37,6 +41,8 @@ export class Layout {
     this.names = names
     this.locations = locations
     this.index = undefined
+    this.searches = 0
+    this.lastRight = undefined
     this.merges = undefined
     this.removals = undefined
     this.bare = undefined
@@ -45,17 +51,34 @@ export class Layout {
   /** Index of a name, or -1. */
   find(name: string): number {
     const names = this.names
-    if (names.length <= LINEAR) {
-      for (let i = 0; i < names.length; i++) if (names[i] === name) return i
+    const { length } = names
+    if (length <= LINEAR) {
+      for (let i = 0; i < length; i++) if (names[i] === name) return i
       return -1
     }
-    if (this.index === undefined) {
-      const index = new Map<string, number>()
-      for (let i = 0; i < names.length; i++) index.set(names[i]!, i)
-      this.index = index
+    if (this.index !== undefined) {
+      const found = this.index.get(name)
+      return found === undefined ? -1 : found
     }
-    const found = this.index.get(name)
-    return found === undefined ? -1 : found
+    // Most layouts are asked only a few times; hashing all names pays after that.
+    if (++this.searches > SEARCHES) return this.indexed().get(name) ?? -1
+    let low = 0
+    let high = length - 1
+    while (low <= high) {
+      const middle = (low + high) >> 1
+      const found = names[middle]!
+      if (found === name) return middle
+      if (found < name) low = middle + 1
+      else high = middle - 1
+    }
+    return -1
+  }
+
+  private indexed(): Map<string, number> {
+    const index = new Map<string, number>()
+    for (let i = 0; i < this.names.length; i++) index.set(this.names[i]!, i)
+    this.index = index
+    return index
   }
 
   /** The same names without places. */
@@ -64,9 +87,14 @@ export class Layout {
     return (this.bare ??= new Layout(this.names))
   }
 
-  mergeWith(right: Layout): MergePlan {
+  /** The plan of a merge that was seen before; undefined the first time, when making one would cost more than merging. */
+  mergeWith(right: Layout): MergePlan | undefined {
     const known = this.merges?.get(right)
     if (known !== undefined) return known
+    if (this.lastRight !== right) {
+      this.lastRight = right
+      return undefined
+    }
     const plan = planMerge(this, right)
     if (this.merges === undefined || this.merges.size >= CACHE_LIMIT) this.merges = new Map()
     this.merges.set(right, plan)

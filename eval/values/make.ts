@@ -30,7 +30,9 @@ export function attributesWithLocations(names: readonly string[], values: readon
 export function mergeAttributes(left: Attributes, right: Attributes): Attributes {
   if (left.values.length === 0) return right
   if (right.values.length === 0) return left
+  if (left.layout === right.layout) return right
   const plan = left.layout.mergeWith(right.layout)
+  if (plan === undefined) return mergeOnce(left, right)
   const { sources } = plan
   const l = left.values
   const r = right.values
@@ -40,4 +42,34 @@ export function mergeAttributes(left: Attributes, right: Attributes): Attributes
     values[i] = source >= 0 ? r[source]! : l[~source]!
   }
   return new Attributes(plan.layout, values)
+}
+
+/** Merges names and values in one go, without a plan for the next time. */
+function mergeOnce(left: Attributes, right: Attributes): Attributes {
+  const l = left.layout.names
+  const r = right.layout.names
+  const ll = left.layout.locations
+  const rl = right.layout.locations
+  const names: string[] = []
+  const values: Slot[] = []
+  const locations: (Location | undefined)[] | undefined = ll === undefined && rl === undefined ? undefined : []
+  let i = 0
+  let j = 0
+  while (i < l.length || j < r.length) {
+    const a = l[i]
+    const b = r[j]
+    if (j >= r.length || (i < l.length && a! < b!)) {
+      names.push(a!)
+      values.push(left.values[i]!)
+      if (locations !== undefined) locations.push(ll?.[i])
+      i++
+      continue
+    }
+    if (a === b) i++
+    names.push(b!)
+    values.push(right.values[j]!)
+    if (locations !== undefined) locations.push(rl?.[j])
+    j++
+  }
+  return new Attributes(names.length === r.length ? right.layout : new Layout(names, locations), values)
 }

@@ -9,7 +9,7 @@ let inherit (builtins) tryEval seq deepSeq; in
   lazyCycle = let x = { y = x; z = 1; }; in x.y.y.z;
   fixpoint = (let fix = f: let x = f x; in x; in fix (self: { a = 1; b = self.a + 1; c = self.b + 1; }));
   uri = [ http://example.org/x?y=1 ];
-  deep = let build = n: if n == 0 then null else { next = build (n - 1); }; count = l: if l == null then 0 else 1 + count l.next; in count (build 2000);
+  deep = let build = n: if n == 0 then null else { next = build (n - 1); }; count = l: if l == null then 0 else 1 + count l.next; in count (build 200);
   longPath = { a.b.c.d.e.f = 1; }.a.b.c.d.e.f;
   environment = builtins.getEnv "FIRN_NO_SUCH_VARIABLE";
   position = { line = (builtins.unsafeGetAttrPos "tried" { tried = 1; }).line; current = __curPos.line; none = builtins.unsafeGetAttrPos "x" { }; };
