@@ -21,7 +21,7 @@ import { isPrivileged } from './container/identity.ts'
 import { BUILD_FOLDER, BUILD_GID, BUILD_UID, environmentText, textOf, type BindMount, type Identity } from './container/oci-spec.ts'
 import { reapFolders, removeTree } from './container/reap.ts'
 import { makeRootFolder } from './container/root-folder.ts'
-import { programOnPath, signalOf } from './container/runtime.ts'
+import { findShell, signalOf } from './container/runtime.ts'
 import { seccompProfile } from './container/seccomp.ts'
 import { Watch } from './container/watch.ts'
 import type { BuildDriver, BuildEnd, BuildOptions, BuildRequest, BuildResult, ReapReport } from './interface.ts'
@@ -50,8 +50,7 @@ const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt'
 
 /** Checks that the daemon answers and gives it the image. Throws FirnError 'missing-requirement' or 'unavailable'. */
 export async function openDockerDriver(settings: DockerSettings): Promise<BuildDriver> {
-  const shell = settings.shell ?? programOnPath('busybox')
-  if (shell === undefined) throw new FirnError('missing-requirement', 'builds need a static shell as /bin/sh; install busybox (Debian: apt-get install busybox-static) or set the shell')
+  const shell = findShell(settings.shell)
   const docker = new Docker({ socketPath: settings.socket })
   await docker.ping().catch((cause: unknown) => {
     throw new FirnError('missing-requirement', `no Docker or Podman service answers at ${settings.socket}; start one, or set the runtime 'runc'`, { cause })

@@ -117,8 +117,7 @@ function ipv4(address: string, internal = false) {
   return { address, internal, family: 'IPv4' as const, netmask: '', mac: '', cidr: null }
 }
 
-test('name servers that only the machine reaches are replaced', () => {
-  assert.equal(resolvConf('search a\nnameserver 127.0.0.53\noptions x\n', '10.0.2.3'), 'nameserver 10.0.2.3\nsearch a\noptions x\n')
-  assert.equal(resolvConf('nameserver 9.9.9.9\n', '10.0.2.3'), 'nameserver 9.9.9.9\n')
+test('a build in a network of its own asks that network\'s name server', () => {
+  assert.equal(resolvConf('search a\nnameserver 127.0.0.53\n nameserver 9.9.9.9\noptions x\n', '10.0.2.3'), 'nameserver 10.0.2.3\nsearch a\noptions x\n')
   assert.equal(resolvConf('nameserver 127.0.0.53\n', undefined), 'nameserver 127.0.0.53\n')
 })

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { FirnError } from '../contract/errors.ts'
 import { isInstalled } from './container/runtime.ts'
-import { openRuncDriver } from './runc.ts'
+import { openRuncDriver, type RuncSettings } from './runc.ts'
 import { fileInput, NO_LIMITS, openTestDriver, pathNamed, runForLog, shellRequest, type TestDriver } from './testing/fixtures.ts'
 
 for (const runtime of ['runc', 'crun'] as const) {
@@ -161,6 +161,15 @@ for (const runtime of ['runc', 'crun'] as const) {
     })
   })
 }
+
+test('what a machine lacks is named', async () => {
+  const folder = join(tmpdir(), 'firn-lacks')
+  const lacks = async (settings: Partial<RuncSettings>, message: RegExp): Promise<void> =>
+    await assert.rejects(openRuncDriver({ runtime: 'runc', owner: 'lacks', folder, ...settings }), (error) => error instanceof FirnError && message.test(error.message))
+  await lacks({ program: '/nowhere/runc' }, /'\/nowhere\/runc' can't be run; install it/)
+  await lacks({ shell: process.execPath }, /needs shared libraries/)
+  await lacks({ owner: 'Not a name' }, /can't name the owner/)
+})
 
 /** No containers, cgroups, mounts or build folders of this driver. */
 function assertNothingLeft({ settings }: TestDriver): void {

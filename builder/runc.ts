@@ -22,7 +22,7 @@ import { BUILD_FOLDER, ociSpecOf, printOciSpec, type Identity } from './containe
 import { openOutsideNetwork, OUTSIDE_NAME_SERVER, slirpMissing, type OutsideNetwork, type OutsideNetworkSettings } from './container/outside-network.ts'
 import { reapContainers, removeTree } from './container/reap.ts'
 import { makeRootFolder } from './container/root-folder.ts'
-import { cgroupHierarchies, deleteContainer, isInstalled, killContainer, peakMemory, programOnPath, runCommand, runtimeErrors, runtimeFault, signalOf, unexecutable, type Runtime } from './container/runtime.ts'
+import { cgroupHierarchies, deleteContainer, findShell, isInstalled, killContainer, peakMemory, runCommand, runtimeErrors, runtimeFault, signalOf, unexecutable, type Runtime } from './container/runtime.ts'
 import { STARTER_PATH, starterProgram } from './container/starter.ts'
 import { Watch } from './container/watch.ts'
 import type { BuildDriver, BuildEnd, BuildOptions, BuildRequest, BuildResult, ReapReport } from './interface.ts'
@@ -56,8 +56,7 @@ export async function openRuncDriver(settings: RuncSettings): Promise<BuildDrive
   for (const tool of ['unshare', 'nsenter', 'setarch']) {
     if (!await isInstalled(tool)) throw new FirnError('missing-requirement', `'${tool}' can't be run; install util-linux`)
   }
-  const shell = settings.shell ?? programOnPath('busybox')
-  if (shell === undefined) throw new FirnError('missing-requirement', 'builds need a static shell as /bin/sh; install busybox (Debian: apt-get install busybox-static) or set the shell')
+  const shell = findShell(settings.shell)
   return new RuncDriver(settings, program, shell, await cgroupHierarchies())
 }
 

@@ -117,6 +117,9 @@ export function settingsSchema(machine: Machine) {
       shell: text().optional().meta(note('Static shell shown to builds as /bin/sh. Without it busybox is looked for.', { defaultText: '`busybox` on the PATH' })),
       cores: count(0).default(machine.cores).meta(note('`NIX_BUILD_CORES`: how many processes one build may start; 0 means all.', { defaultText: 'the cores' })),
       folder: text().default(under('builds')).meta(note('Folder of the builds\' temporary files; best on the local store\'s file system.')),
+      outsideNetwork: choice('isolated', 'host').default('isolated').meta(note('Network of fixed-output builds: one of their own, by slirp4netns, from which neither this machine nor the farm\'s services can be reached, or the machine\'s.')),
+      blockedAddresses: list().default([]).meta(note('Further addresses (IPv4, or prefixes such as "10.0.0.0/8") that fixed-output builds must not reach.')),
+      allowedAddresses: list().default([]).meta(note('Addresses of this machine or of the farm\'s services that they may reach all the same: a mirror or a proxy.')),
       keepFailed: flag().default(false).meta(note('Keep the build folder of a failed build, and say where it is.')),
     }).prefault({}).meta(note('How builds are run.')),
 

@@ -1,4 +1,5 @@
 /** Ring: worker. The driver of builds that the settings name. */
+import { lookup } from 'node:dns/promises'
 import { openDockerDriver } from '../builder/docker.ts'
 import type { BuildDriver } from '../builder/interface.ts'
 import { openRuncDriver } from '../builder/runc.ts'
@@ -10,7 +11,17 @@ export async function openDriver(settings: Settings, owner: string): Promise<Bui
   if (!settings.worker.roles.includes('build')) return noBuilds
   const { runtime, program, shell, folder } = settings.builder
   if (runtime === 'docker') return await openDockerDriver({ socket: settings.builder.dockerSocket, owner, folder, ...(shell === undefined ? {} : { shell }) })
-  return await openRuncDriver({ runtime, owner, folder, ...(program === undefined ? {} : { program }), ...(shell === undefined ? {} : { shell }) })
+  const { outsideNetwork, allowedAddresses } = settings.builder
+  const blockedAddresses = [...settings.builder.blockedAddresses, ...await farmAddresses(settings)]
+  return await openRuncDriver({ runtime, owner, folder, outsideNetwork, allowedAddresses, blockedAddresses, ...(program === undefined ? {} : { program }), ...(shell === undefined ? {} : { shell }) })
+}
+
+/** IPv4 addresses of the farm's own services, which no build may reach. What can't be resolved can't be reached either. */
+async function farmAddresses({ temporal, database, store }: Settings): Promise<string[]> {
+  const endpoint = URL.canParse(store.blobs) ? new URL(store.blobs).searchParams.get('endpoint') ?? '' : ''
+  const hosts = [temporal.address?.replace(/:\d+$/, ''), ...[database.url ?? '', endpoint].map((address) => (URL.canParse(address) ? new URL(address).hostname : undefined))]
+  const found = await Promise.all(hosts.filter((host) => host !== undefined && host !== '').map((host) => lookup(host!, { all: true, family: 4 }).catch(() => [])))
+  return found.flat().map(({ address }) => address).filter((address) => !address.startsWith('127.'))
 }
 
 const noBuilds: BuildDriver = {

@@ -116,7 +116,7 @@ async function startSlirp(pid: number, settings: OutsideNetworkSettings): Promis
 }
 
 export function slirpMissing(): FirnError {
-  return new FirnError('missing-requirement', 'a build that downloads needs slirp4netns, which is not installed; install it (Debian: apt-get install slirp4netns), or let such builds use the machine\'s own network by setting')
+  return new FirnError('missing-requirement', 'a build that downloads needs slirp4netns, which is not installed; install it (Debian: apt-get install slirp4netns), or let such builds use the machine\'s own network (setting builder.outsideNetwork = "host")')
 }
 
 async function blockAddresses(pid: number, settings: OutsideNetworkSettings): Promise<void> {

@@ -18,7 +18,7 @@ export interface RootFolderSettings {
   readonly shell: string
   /** Certificate authorities for builds that download. */
   readonly certificates?: string
-  /** Name server to put into resolv.conf in place of those that only the machine itself reaches. */
+  /** Name server to put into resolv.conf in place of the machine's. */
   readonly nameServer?: string
   /** Whether ownership can be given away. */
   readonly privileged: boolean
@@ -68,12 +68,13 @@ function fillEtc(folder: string, outside: boolean, settings: RootFolderSettings)
   chmodSync(folder, 0o555)
 }
 
-/** The machine's resolv.conf; name servers on its own loopback are replaced, since they can't be reached from inside. */
+/**
+ * The machine's resolv.conf. In a network of its own a build asks the given name server instead, which asks the machine's: those
+ * may be on its loopback, or at an address that builds must not reach.
+ */
 export function resolvConf(text: string, nameServer: string | undefined): string {
-  const isLocal = (line: string): boolean => /^\s*nameserver\s+(127\.|::1\b|0\.0\.0\.0)/.test(line)
-  const lines = text.split('\n')
-  if (nameServer === undefined || !lines.some(isLocal)) return text
-  return [`nameserver ${nameServer}`, ...lines.filter((line) => !isLocal(line))].join('\n')
+  if (nameServer === undefined) return text
+  return [`nameserver ${nameServer}`, ...text.split('\n').filter((line) => !/^\s*nameserver\s/.test(line))].join('\n')
 }
 
 function fillBuildFolder(folder: string, request: BuildRequest, identity: Identity, settings: RootFolderSettings): void {

@@ -72,6 +72,26 @@ export function programOnPath(name: string): string | undefined {
   return undefined
 }
 
+/** The shell for builds: the one given, else busybox. Throws FirnError 'missing-requirement' where there is none that runs without libraries. */
+export function findShell(given: string | undefined): string {
+  const shell = given ?? programOnPath('busybox')
+  if (shell === undefined) throw new FirnError('missing-requirement', 'builds need a static shell as /bin/sh; install busybox (Debian: apt-get install busybox-static) or set the shell')
+  if (needsLibraries(shell)) throw new FirnError('missing-requirement', `'${shell}' needs shared libraries, which builds don't see; install a static shell (Debian: apt-get install busybox-static) or set another`)
+  return shell
+}
+
+const INTERPRETER_SEGMENT = 3
+
+/** Whether a program names a dynamic linker. A file that is no ELF program is left to whoever runs it. */
+function needsLibraries(path: string): boolean {
+  const bytes = readFileSync(path)
+  if (bytes.length < 64 || bytes.readUInt32BE(0) !== 0x7f454c46 || bytes[4] !== 2 || bytes[5] !== 1) return false
+  const place = Number(bytes.readBigUInt64LE(32))
+  const [size, count] = [bytes.readUInt16LE(54), bytes.readUInt16LE(56)]
+  for (let index = 0; index < count; index++) if (bytes.readUInt32LE(place + index * size) === INTERPRETER_SEGMENT) return true
+  return false
+}
+
 /** What the runtime wrote to its log as errors, one a line; empty where all went well. */
 export function runtimeErrors(logFile: string): string[] {
   let text: string

@@ -16,7 +16,7 @@ interface Command {
   readonly likes?: readonly RequirementName[]
 }
 
-const FARM: readonly RequirementName[] = ['runc', 'busybox', 'temporal']
+const FARM: readonly RequirementName[] = ['runc', 'busybox', 'slirp4netns', 'xz', 'temporal']
 const COMMANDS: Readonly<Record<string, Command>> = {
   setup: { requires: FARM },
   demo: { file: 'examples/demo.ts', requires: FARM },

@@ -8,7 +8,7 @@ import { mkdir } from 'node:fs/promises'
 import { FirnError } from '../../contract/errors.ts'
 import { findProgram, installFolder } from './programs.ts'
 
-export type RequirementName = 'runc' | 'busybox' | 'temporal' | 'nix' | 'versitygw'
+export type RequirementName = 'runc' | 'busybox' | 'slirp4netns' | 'xz' | 'temporal' | 'nix' | 'versitygw'
 
 interface Requirement {
   /** Program whose presence shows that it is there. */
@@ -25,6 +25,8 @@ const REQUIREMENTS: Readonly<Record<RequirementName, Requirement>> = {
   runc: { program: 'runc', purpose: 'runs the containers of builds', apt: 'runc', byHand: 'Install runc (Debian: apt install runc), or set builder.runtime to "crun" or "docker".' },
   // the dynamic busybox of Debian's package of that name would find no libc in a build's root
   busybox: { program: 'busybox', purpose: 'is /bin/sh in builds', apt: 'busybox-static', byHand: 'Install a static busybox (Debian: apt install busybox-static), or name one in builder.shell.' },
+  slirp4netns: { program: 'slirp4netns', purpose: 'gives builds of fixed outputs a network of their own', apt: 'slirp4netns', byHand: 'Install slirp4netns (Debian: apt install slirp4netns), or set builder.outsideNetwork to "host".' },
+  xz: { program: 'xz', purpose: 'unpacks .xz archives and NARs', apt: 'xz-utils', byHand: 'Install xz (Debian: apt install xz-utils).' },
   temporal: { program: 'temporal', purpose: 'schedules the work', go: 'github.com/temporalio/cli/cmd/temporal@v1.5.1', byHand: 'Put Temporal\'s command line (1.5 or newer; https://docs.temporal.io/cli) on the PATH, or install Go 1.24 or newer, or set temporal.address to a server.' },
   nix: { program: 'nix-store', purpose: 'is what tests compare with', apt: 'nix-bin', byHand: 'Install Nix (Debian: apt install nix-bin).' },
   versitygw: { program: 'versitygw', purpose: 'is the S3 server of tests', go: 'github.com/versity/versitygw/cmd/versitygw@v1.8.0', byHand: 'Install Go 1.24 or newer, or put versitygw (https://github.com/versity/versitygw) on the PATH.' },
