@@ -37,7 +37,7 @@ export interface RouteDefinition {
 const byId = z.object({ id: api.id })
 const byPath = z.object({ path: api.storeBaseName })
 const seconds = z.number().int().min(0).max(600).default(60)
-const lastEventId = z.object({ 'last-event-id': z.string().regex(/^[0-9]{1,19}-[0-9]{1,18}$/).optional().describe('The id of the last event seen.') })
+const lastEventId = z.object({ 'last-event-id': z.string().regex(/^[0-9]{1,19}(-[0-9]{1,18})?$/).optional().describe('The id of the last event seen; 0 for all there are.') })
 
 export const ROUTES = {
   submitEvaluation: {

@@ -1,7 +1,6 @@
 /** Ring: api. `<hash>.ls`: a path's files with their offsets in the NAR, in Nix's format (version 1). Upstream: libutil/nar-listing.cc. */
 import type { Node } from '../../castore/nodes.ts'
-import type { BlobStore } from '../../store/blobs/interface.ts'
-import { readDirectories } from '../../store/tree.ts'
+import type { Tree } from './kept.ts'
 import { narSegments } from './nar-layout.ts'
 
 type Listed =
@@ -9,8 +8,7 @@ type Listed =
   | { readonly type: 'regular'; readonly size: number; readonly narOffset: number; readonly executable?: true }
   | { readonly type: 'symlink'; readonly target: string }
 
-export async function narListing(root: Node, blobs: BlobStore): Promise<{ readonly version: 1; readonly root: Listed }> {
-  const directories = await readDirectories([root], blobs)
+export function narListing(root: Node, directories: Tree): { readonly version: 1; readonly root: Listed } {
   const open = new Map<string, Record<string, Listed>>()
   let top: Listed | undefined
   const walk = narSegments(root, directories, {

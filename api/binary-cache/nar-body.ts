@@ -6,7 +6,7 @@ import type { Digest } from '../../castore/digest.ts'
 import type { Node } from '../../castore/nodes.ts'
 import { FirnError } from '../../contract/errors.ts'
 import type { BlobStore } from '../../store/blobs/interface.ts'
-import { readDirectories } from '../../store/tree.ts'
+import type { Tree } from './kept.ts'
 import { type NarSegment, narSegments } from './nar-layout.ts'
 
 const PAGE_BYTES = 64 * 1024
@@ -18,13 +18,12 @@ const BATCH_FILES = 4096
 /** A segment, or the part `[start, end)` of it that the range covers. */
 interface Piece { readonly segment: NarSegment; readonly start: number; readonly end: number }
 
-/** Bytes `[start, end)` of the NAR of a tree; all of it without a range. */
-export async function* narBytes(root: Node, blobs: BlobStore, range?: { readonly start: number; readonly end: number }): AsyncGenerator<Uint8Array, void, undefined> {
-  yield* gathered(piecesOf(root, blobs, range))
+/** Bytes `[start, end)` of the NAR of a tree, all of whose directories are given; all of it without a range. */
+export async function* narBytes(root: Node, directories: Tree, blobs: BlobStore, range?: { readonly start: number; readonly end: number }): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* gathered(piecesOf(root, directories, blobs, range))
 }
 
-async function* piecesOf(root: Node, blobs: BlobStore, range: { readonly start: number; readonly end: number } | undefined): AsyncGenerator<Uint8Array, void, undefined> {
-  const directories = await readDirectories([root], blobs)
+async function* piecesOf(root: Node, directories: Tree, blobs: BlobStore, range: { readonly start: number; readonly end: number } | undefined): AsyncGenerator<Uint8Array, void, undefined> {
   let batch: Piece[] = []
   let files = 0
   let offset = 0

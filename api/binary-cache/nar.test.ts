@@ -9,8 +9,10 @@ import type { Entry } from '../../store/ingest/interface.ts'
 import { entriesOfNar } from '../../store/ingest/nar.ts'
 import { openObjects } from '../../store/objects/open.ts'
 import { renderNar } from '../../store/render-nar.ts'
+import { readDirectories } from '../../store/tree.ts'
+import type { BlobStore } from '../../store/blobs/interface.ts'
 import { narListing } from './listing.ts'
-import { narBytes } from './nar-body.ts'
+import { narBytes as bytesOfNar } from './nar-body.ts'
 
 /** The NAR and the listing that stock Nix 2.8 wrote for the tree of api/uploads/testdata/top.nix. */
 const NAR = readFileSync(new URL('testdata/tree.nar', import.meta.url))
@@ -18,6 +20,15 @@ const LISTING = JSON.parse(readFileSync(new URL('testdata/tree.ls', import.meta.
 
 let blobs: PackedBlobStore
 before(async () => { blobs = new PackedBlobStore(await openObjects('memory:'), new MemoryBlobIndex()) })
+
+/** As the routes do: directories first, then content. */
+async function* narBytes(root: Node, from: BlobStore, range?: { start: number; end: number }): AsyncGenerator<Uint8Array> {
+  yield* bytesOfNar(root, await readDirectories([root], from), from, range)
+}
+
+async function listingOf(root: Node) {
+  return narListing(root, await readDirectories([root], blobs))
+}
 
 async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const parts: Uint8Array[] = []
@@ -80,8 +91,8 @@ describe('a NAR out of castore', () => {
 
   test('has a listing whose offsets are where the contents are; stock Nix lists the same', async () => {
     const stock = await ingest(entriesOfNar(once(NAR)), blobs)
-    assert.deepEqual(JSON.parse(JSON.stringify(await narListing(stock.root, blobs))), LISTING)
-    const { root: listed } = await narListing(root, blobs) as unknown as { root: { entries: Record<string, { narOffset: number; size: number; entries: Record<string, { narOffset: number; size: number }> }> } }
+    assert.deepEqual(JSON.parse(JSON.stringify(await listingOf(stock.root))), LISTING)
+    const { root: listed } = await listingOf(root) as unknown as { root: { entries: Record<string, { narOffset: number; size: number; entries: Record<string, { narOffset: number; size: number }> }> } }
     const many = listed.entries['a-many']!.entries['1017']!
     assert.equal(whole.subarray(many.narOffset, many.narOffset + many.size).toString(), 'x'.repeat(1017 % 37))
   })

@@ -6,16 +6,15 @@
 import { constants, createZstdCompress } from 'node:zlib'
 import { type Request, type Response, Router } from 'express'
 import { FirnError } from '../../contract/errors.ts'
-import { formatHash } from '../../nix/hash.ts'
 import { formatNarInfo } from '../../nix/narinfo.ts'
 import { STORE_DIRECTORY } from '../../nix/store-path.ts'
 import type { PathInfo } from '../../store/path-info/interface.ts'
-import { batched } from '../batch.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { writeBody, writeCompressed } from '../http/body.ts'
-import { announce, notModified, requestedRange } from '../http/range.ts'
+import { announce, type ByteRange, notModified, requestedRange } from '../http/range.ts'
 import { exchangeOf } from '../http/observe.ts'
 import { logOfDerivation } from '../streams/log.ts'
+import { KeptInMemory, type KnownPath } from './kept.ts'
 import { narListing } from './listing.ts'
 import { narBytes } from './nar-body.ts'
 
@@ -30,12 +29,12 @@ const ZSTD_LEVEL = 1
 export function binaryCacheRoutes(dependencies: ApiDependencies, authorise: (request: Request) => Promise<void>): Router {
   const { settings, store, metrics } = dependencies
   const router = Router({ caseSensitive: true, strict: true })
-  const find = batched((hashParts) => store.pathInfos.get(hashParts))
+  const kept = new KeptInMemory(store)
 
-  const found = async (hashPart: string): Promise<PathInfo> => {
-    const info = await find(hashPart)
-    if (!info) throw new FirnError('not-found', `no valid path has the hash ${hashPart}`)
-    return info
+  const found = async (hashPart: string): Promise<KnownPath> => {
+    const known = await kept.path(hashPart)
+    if (!known) throw new FirnError('not-found', `no valid path has the hash ${hashPart}`)
+    return known
   }
   const route = (name: string, serve: (request: Request, response: Response) => Promise<void>) => async (request: Request, response: Response): Promise<void> => {
     response.locals['route'] = name
@@ -49,28 +48,28 @@ export function binaryCacheRoutes(dependencies: ApiDependencies, authorise: (req
   }))
 
   router.get(new RegExp(`^/(${HASH})\\.narinfo$`), route('narinfo', async (request, response) => {
-    const info = await find(request.params[0]!)
-    metrics.cache.narinfo.inc({ result: info ? 'hit' : 'miss' })
-    if (!info) {
+    const known = await kept.path(request.params[0]!)
+    metrics.cache.narinfo.inc({ result: known ? 'hit' : 'miss' })
+    if (!known) {
       response.status(404).set({ 'Content-Type': 'text/plain; charset=utf-8' }).send('404')
       return
     }
     response.set({ 'Content-Type': 'text/x-nix-narinfo', 'Cache-Control': SHORT })
     // the tag is that of express: weak, over the text
-    response.send(narInfoText(info, await store.signaturesOf(info)))
+    response.send(narInfoText(known))
   }))
 
   router.get(new RegExp(`^/nar/(${HASH})-([0-9abcdfghijklmnpqrsvwxyz]{52})\\.nar(\\.zst)?$`), route('nar', async (request, response) => {
-    const info = await found(request.params[0]!)
-    if (formatHash(info.narHash, 'nix32') !== request.params[1]) throw new FirnError('not-found', `path ${info.storePath.baseName} has another NAR hash`)
-    await sendNar(request, response, info, request.params[2] !== undefined)
+    const known = await found(request.params[0]!)
+    if (known.narHash !== request.params[1]) throw new FirnError('not-found', `path ${known.info.storePath.baseName} has another NAR hash`)
+    await sendNar(request, response, known, request.params[2] !== undefined)
   }))
 
   router.get(new RegExp(`^/(${HASH})\\.ls$`), route('listing', async (request, response) => {
-    const info = await found(request.params[0]!)
-    if (notModified(request, response, `"ls-${formatHash(info.narHash, 'nix32')}"`)) return
+    const { info, narHash } = await found(request.params[0]!)
+    if (notModified(request, response, `"ls-${narHash}"`)) return
     response.set({ 'Cache-Control': SHORT })
-    response.json(await narListing(info.root, store.blobs))
+    response.json(narListing(info.root, await kept.tree(info.root, store.blobs)))
   }))
 
   router.get(/^\/log\/([^/]+)$/, route('drv-log', async (request, response) => {
@@ -81,16 +80,20 @@ export function binaryCacheRoutes(dependencies: ApiDependencies, authorise: (req
     else await writeBody(response, log, exchangeOf(request, response).signal)
   }))
 
-  async function sendNar(request: Request, response: Response, info: PathInfo, asFile: boolean): Promise<void> {
+  async function* rendered(info: PathInfo, range?: ByteRange): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* narBytes(info.root, await kept.tree(info.root, store.blobs), store.blobs, range)
+  }
+
+  async function sendNar(request: Request, response: Response, known: KnownPath, asFile: boolean): Promise<void> {
     const { signal } = exchangeOf(request, response)
-    const hash = formatHash(info.narHash, 'nix32')
+    const { info, narHash } = known
     const wantsRange = request.headers.range !== undefined
     // a range is one of plain bytes: who resumes must not get an encoding in the middle
     const encode = !asFile && !wantsRange && acceptsZstd(request)
     const compressed = asFile || encode
     response.set({ 'Content-Type': asFile ? 'application/zstd' : 'application/x-nix-nar', 'Cache-Control': IMMUTABLE, 'Vary': 'Accept-Encoding' })
     if (encode) response.set('Content-Encoding', 'zstd')
-    const etag = compressed ? `"${hash}-zstd"` : `"${hash}"`
+    const etag = compressed ? `"${narHash}-zstd"` : `"${narHash}"`
     if (notModified(request, response, etag)) return
     const range = compressed ? undefined : requestedRange(request, info.narSize, etag)
     if (!compressed) announce(response, info.narSize, range)
@@ -99,17 +102,24 @@ export function binaryCacheRoutes(dependencies: ApiDependencies, authorise: (req
       return
     }
     response.once('close', () => { if (!response.writableFinished) metrics.cache.aborted.inc() })
-    const bytes = counted(narBytes(info.root, store.blobs, range), (count) => metrics.cache.narBytes.inc(count))
+    const small = await kept.smallNar(known, () => rendered(info))
+    if (small && !compressed) {
+      const bytes = range ? small.subarray(range.start, range.end) : small
+      metrics.cache.narBytes.inc(bytes.length)
+      response.end(bytes)
+      return
+    }
+    const bytes = counted(small ? once(small) : rendered(info, range), (count) => metrics.cache.narBytes.inc(count))
     if (compressed) await writeCompressed(response, bytes, createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } }), signal)
     else await writeBody(response, bytes, signal)
   }
   return router
 }
 
-function narInfoText(info: PathInfo, signatures: readonly string[]): string {
+function narInfoText({ info, signatures, narHash }: KnownPath): string {
   return formatNarInfo({
     storePath: info.storePath,
-    url: `nar/${info.storePath.hash}-${formatHash(info.narHash, 'nix32')}.nar`,
+    url: `nar/${info.storePath.hash}-${narHash}.nar`,
     compression: 'none',
     narHash: info.narHash,
     narSize: info.narSize,
@@ -137,4 +147,8 @@ async function* counted(source: AsyncIterable<Uint8Array>, count: (bytes: number
     count(chunk.length)
     yield chunk
   }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield bytes
 }

@@ -32,9 +32,9 @@ export function formatCursor(cursor: EventCursor): string {
 }
 
 export function parseCursor(text: string): EventCursor {
-  const match = /^(\d{1,19})-(\d{1,18})$/.exec(text)
+  const match = /^(\d{1,19})(?:-(\d{1,18}))?$/.exec(text)
   if (!match) throw new FirnError('invalid-input', `'${text.slice(0, 60)}' is not an event id of this farm`)
-  return { xid: match[1]!, id: match[2]! }
+  return { xid: match[1]!, id: match[2] ?? '0' }
 }
 
 /** At most `limit` events after the cursor, oldest first. */
