@@ -27,6 +27,7 @@ class EvaluatorProcess {
   private answers: NeedAnswer[] = []
   private sweeping = false
   private busyMilliseconds = 0
+  private last: EvaluatorMessage | undefined
   private scratch: string | undefined
 
   run(): void {
@@ -53,7 +54,11 @@ class EvaluatorProcess {
   }
 
   private start(message: Start): void {
-    const emit = (out: EvaluatorMessage): void => this.writer.send(out)
+    const emit = (out: EvaluatorMessage): void => {
+      // nothing comes after it, so the last progress goes first
+      if (out.kind === 'finished') this.last = out
+      else this.writer.send(out)
+    }
     this.io = new FileIO({
       storeFolders: [byteStringOfNative(message.localStore)],
       environment: new Map(Object.entries(process.env).map(([name, value]) => [byteStringOfNative(name), byteStringOfNative(value ?? '')])),
@@ -87,6 +92,7 @@ class EvaluatorProcess {
     this.busyMilliseconds += performance.now() - started
     this.writer.send({ kind: 'progress', ...session.progress(), busySeconds: this.busyMilliseconds / 1000 })
     if (outcome === 'finished') {
+      if (this.last !== undefined) this.writer.send(this.last)
       this.exit(0)
       return
     }
