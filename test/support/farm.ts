@@ -8,7 +8,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -23,6 +23,7 @@ import { createEvaluation, type EvaluationRow, getEvaluation } from '../../state
 import { connectMotion, type Motion } from '../../state/motion.ts'
 import { storeSettings } from '../../store/from-settings.ts'
 import { openStore, type Store } from '../../store/open.ts'
+import { testCacheFolder } from './cache.ts'
 import { testDatabase } from './database.ts'
 
 export interface TestFarmOptions {
@@ -64,6 +65,8 @@ const WORKER = fileURLToPath(new URL('./worker-process.ts', import.meta.url))
 
 export async function startTestFarm(options: TestFarmOptions = {}): Promise<TestFarm> {
   const home = await mkdtemp(join(tmpdir(), 'firn-farm-'))
+  // bundling the workflows is most of a worker's first start
+  await symlink(testCacheFolder(), join(home, 'cache'))
   const [testDb, port] = await Promise.all([testDatabase(), freePort()])
   const overrides: Record<string, string> = {
     'home': home, 'temporal.address': `127.0.0.1:${port}`, 'database.url': testDb.url, 'telemetry.otlp': 'false', 'worker.name': 'test-worker',
