@@ -9,7 +9,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -17,6 +16,7 @@ import { fileURLToPath } from 'node:url'
 import pLimit from 'p-limit'
 import { Agent, request } from 'undici'
 import { startTestApi, stopTemporal } from '../api/testing/api.ts'
+import { freePort } from '../infra/embedded/ports.ts'
 import { parseNarInfo } from '../nix/narinfo.ts'
 import { makeSourcePath } from '../nix/store-path.ts'
 import { ingest } from '../store/ingest/ingest.ts'
@@ -222,17 +222,6 @@ async function answers(url: string): Promise<void> {
       await new Promise((resolve) => { setTimeout(resolve, 50) })
     }
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
 }
 
 function round(value: number): number {

@@ -1,10 +1,10 @@
 /** The API over a Postgres database, a store in files and a Temporal server of the test's own. Close what it gives. */
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { settingsSchema } from '../../config/settings.ts'
+import { freePort } from '../../infra/embedded/ports.ts'
 import { startTemporal } from '../../infra/embedded/temporal.ts'
 import { createLogger } from '../../infra/observability/logging.ts'
 import { createMetrics, farmGauges } from '../../infra/observability/metrics.ts'
@@ -91,15 +91,4 @@ async function sharedMotion(): Promise<Motion> {
 export async function stopTemporal(): Promise<void> {
   await (await temporal)?.stop()
   temporal = undefined
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
 }

@@ -8,7 +8,6 @@
  * lives is found in run/farm.json and ended by the next start.
  */
 import { createWriteStream, mkdirSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { databaseUrl } from '../../config/database-url.ts'
 import type { LoadedSettings } from '../../config/load.ts'
@@ -16,6 +15,7 @@ import type { Settings } from '../../config/settings.ts'
 import { FirnError } from '../../contract/errors.ts'
 import { migrate } from '../../migrations/run.ts'
 import { startChild } from './child.ts'
+import { listenOnce } from './ports.ts'
 import { startPostgres } from './postgres.ts'
 import { type Endpoints, endProcess, type FarmState, identityOf, isAlive, lockHome, readFarmState, writeFarmState } from './state.ts'
 import { type Service, supervise, type SupervisedService } from './supervise.ts'
@@ -182,15 +182,4 @@ async function choosePort(asked: number, lastEndpoint?: string, preferred?: numb
     if (port !== undefined) return port
   }
   throw new FirnError('exhausted', `no free port on ${address}`)
-}
-
-async function listenOnce(port: number, address: string): Promise<number | undefined> {
-  return await new Promise((end) => {
-    const server = createServer()
-    server.once('error', () => end(undefined))
-    server.listen(port, address, () => {
-      const bound = server.address()
-      server.close(() => end(typeof bound === 'object' && bound !== null ? bound.port : undefined))
-    })
-  })
 }

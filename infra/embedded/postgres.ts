@@ -7,12 +7,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmod, chown, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 
 import { FirnError } from '../../contract/errors.ts'
+import { freePort, listenOnce } from './ports.ts'
 import { identityFor, type ServerIdentity, wrapCommand } from './identity.ts'
 
 export interface PostgresOptions {
@@ -175,7 +175,7 @@ interface Launch {
 async function launch({ directory, postgres, identity, remembered, options }: Launch): Promise<{ child: ChildProcess; port: number }> {
   const modeSettings = options.mode === 'fast' ? FAST_SETTINGS : DURABLE_SETTINGS
   for (let attempt = 0; ; attempt++) {
-    const port = options.port ?? (attempt === 0 && await isFree(remembered.port) ? remembered.port : await freePort())
+    const port = options.port ?? (attempt === 0 && await listenOnce(remembered.port) !== undefined ? remembered.port : await freePort())
     const settings = [...COMMON_SETTINGS, ...modeSettings, `port=${port}`]
     const [command, ...args] = wrapCommand([postgres, '-D', directory, ...settings.flatMap((setting) => ['-c', setting])], identity)
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: serverEnvironment(), cwd: '/' })
@@ -238,26 +238,6 @@ async function ensureDatabase(url: string, database: string): Promise<void> {
   } finally {
     await client.end()
   }
-}
-
-/** A TCP port of 127.0.0.1 that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  return await new Promise((end, fail) => {
-    const server = createServer()
-    server.once('error', fail)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => end(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
-}
-
-async function isFree(port: number): Promise<boolean> {
-  return await new Promise((end) => {
-    const server = createServer()
-    server.once('error', () => end(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => end(true)))
-  })
 }
 
 async function exists(path: string): Promise<boolean> {

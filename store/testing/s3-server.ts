@@ -5,10 +5,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+
+import { freePort } from '../../infra/embedded/ports.ts'
 
 export interface S3Server {
   readonly endpoint: string
@@ -88,15 +89,4 @@ async function untilUp(endpoint: string, child: ChildProcess, log: () => string)
     await sleep(50)
   }
   throw new Error(`versitygw does not answer: ${log()}`)
-}
-
-async function freePort(): Promise<number> {
-  return await new Promise((end, fail) => {
-    const server = createServer()
-    server.once('error', fail)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => end(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
 }

@@ -12,7 +12,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
 
-import { freePort, type PostgresServer, startPostgres } from '../../infra/embedded/postgres.ts'
+import { freePort } from '../../infra/embedded/ports.ts'
+import { type PostgresServer, startPostgres } from '../../infra/embedded/postgres.ts'
 import { migrate } from '../../migrations/run.ts'
 
 const TEMPLATE = 'firn_template'

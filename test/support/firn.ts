@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FarmClient } from '../../cli/client.ts'
-import { freePort } from '../../infra/embedded/postgres.ts'
+import { freePort } from '../../infra/embedded/ports.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../bin/firn', import.meta.url))
 
