@@ -5,9 +5,9 @@
 import { closeSync, fchmodSync, futimesSync, ftruncateSync, lutimesSync, mkdirSync, openSync, symlinkSync, utimesSync, chmodSync, writeSync } from 'node:fs'
 
 import type { Digest } from '../../castore/digest.ts'
-import { decodeDirectory } from '../../castore/directory.ts'
 import type { FileNode, Node } from '../../castore/nodes.ts'
 import type { BlobPart, BlobStore } from '../blobs/interface.ts'
+import { readDirectories } from '../tree.ts'
 
 /** Every path in the store has this modification time, in seconds. */
 const STORE_TIME = 1
@@ -22,6 +22,12 @@ interface OpenFile {
   readonly executable: boolean
 }
 
+/** The files that one blob goes to, and how many of its bytes they have. */
+interface OpenBlob {
+  readonly files: OpenFile[]
+  written: number
+}
+
 /** Paths are byte strings, since a store path may hold names that are no UTF-8. */
 const bytesOf = (path: string): Buffer => Buffer.from(path, 'latin1')
 
@@ -32,14 +38,14 @@ const bytesOf = (path: string): Buffer => Buffer.from(path, 'latin1')
 export async function writeTree(root: Node, target: string, blobs: BlobStore, signal?: AbortSignal): Promise<void> {
   const files = new Map<Digest, PlacedFile[]>()
   const directories = await makeSkeleton(root, target, blobs, files)
-  const open = new Map<Digest, OpenFile[]>()
+  const open = new Map<Digest, OpenBlob>()
   try {
     for await (const part of blobs.gather([...files.keys()])) {
       signal?.throwIfAborted()
       writePart(part, files.get(part.digest)!, open)
     }
   } finally {
-    for (const descriptors of open.values()) for (const { descriptor } of descriptors) closeSync(descriptor)
+    for (const blob of open.values()) for (const { descriptor } of blob.files) closeSync(descriptor)
   }
   // Children before parents: writing into a folder changes its time.
   for (const directory of directories.reverse()) {
@@ -48,58 +54,48 @@ export async function writeTree(root: Node, target: string, blobs: BlobStore, si
   }
 }
 
-/** Makes folders, links and empty files level by level; gives the folders, parents first, and the files that want content. */
+/** Makes folders, links and empty files; gives the folders, parents first, and the files that want content. */
 async function makeSkeleton(root: Node, target: string, blobs: BlobStore, files: Map<Digest, PlacedFile[]>): Promise<string[]> {
+  const contents = await readDirectories([root], blobs)
   const directories: string[] = []
-  let level: { path: string; node: Node }[] = [{ path: target, node: root }]
-  while (level.length > 0) {
-    const digests = level.flatMap(({ node }) => (node.kind === 'directory' ? [node.digest] : []))
-    const encoded = digests.length === 0 ? new Map<Digest, Uint8Array>() : await blobs.readMany(digests)
-    const next: typeof level = []
-    for (const { path, node } of level) {
-      if (node.kind === 'directory') {
-        mkdirSync(bytesOf(path), 0o755)
-        directories.push(path)
-        for (const entry of decodeDirectory(encoded.get(node.digest)!).entries) next.push({ path: `${path}/${entry.name}`, node: entry.node })
-      } else if (node.kind === 'symlink') {
-        symlinkSync(bytesOf(node.target), bytesOf(path))
-        lutimesSync(bytesOf(path), STORE_TIME, STORE_TIME)
-      } else if (node.size === 0) {
-        finish({ descriptor: openSync(bytesOf(path), 'wx'), executable: node.executable })
-      } else {
-        const places = files.get(node.digest)
-        if (places) places.push({ path, node })
-        else files.set(node.digest, [{ path, node }])
-      }
+  const queue: { readonly path: string; readonly node: Node }[] = [{ path: target, node: root }]
+  for (const { path, node } of queue) {
+    if (node.kind === 'directory') {
+      mkdirSync(bytesOf(path), 0o755)
+      directories.push(path)
+      for (const entry of contents.get(node.digest)!.entries) queue.push({ path: `${path}/${entry.name}`, node: entry.node })
+    } else if (node.kind === 'symlink') {
+      symlinkSync(bytesOf(node.target), bytesOf(path))
+      lutimesSync(bytesOf(path), STORE_TIME, STORE_TIME)
+    } else if (node.size === 0) {
+      finish({ descriptor: openSync(bytesOf(path), 'wx'), executable: node.executable })
+    } else {
+      const places = files.get(node.digest)
+      if (places) places.push({ path, node })
+      else files.set(node.digest, [{ path, node }])
     }
-    level = next
   }
   return directories
 }
 
 /** Small files come in one part and are never held open; a large one stays open until its last part, which may come in any order. */
-function writePart(part: BlobPart, places: readonly PlacedFile[], open: Map<Digest, OpenFile[]>): void {
-  const whole = part.bytes.length === part.size
-  let descriptors = open.get(part.digest)
-  if (!descriptors) {
-    descriptors = []
-    open.set(part.digest, descriptors)
+function writePart(part: BlobPart, places: readonly PlacedFile[], open: Map<Digest, OpenBlob>): void {
+  let blob = open.get(part.digest)
+  if (!blob) {
+    blob = { files: [], written: 0 }
+    open.set(part.digest, blob)
     for (const { path, node } of places) {
       const descriptor = openSync(bytesOf(path), 'wx')
-      descriptors.push({ descriptor, executable: node.executable })
-      if (!whole) ftruncateSync(descriptor, part.size)
+      blob.files.push({ descriptor, executable: node.executable })
+      if (part.bytes.length < part.size) ftruncateSync(descriptor, part.size)
     }
   }
-  for (const { descriptor } of descriptors) writeAll(descriptor, part.bytes, part.offset)
-  const written = (progress.get(descriptors) ?? 0) + part.bytes.length
-  progress.set(descriptors, written)
-  if (written < part.size) return
+  for (const { descriptor } of blob.files) writeAll(descriptor, part.bytes, part.offset)
+  blob.written += part.bytes.length
+  if (blob.written < part.size) return
   open.delete(part.digest)
-  for (const file of descriptors) finish(file)
+  for (const file of blob.files) finish(file)
 }
-
-/** Bytes written so far of a file of several parts. */
-const progress = new WeakMap<readonly OpenFile[], number>()
 
 function writeAll(descriptor: number, bytes: Uint8Array, position: number): void {
   for (let done = 0; done < bytes.length;) done += writeSync(descriptor, bytes, done, bytes.length - done, position + done)
