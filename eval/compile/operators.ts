@@ -101,16 +101,22 @@ function compileAddition(expression: Binary, context: Context): Strict {
   }
 }
 
-function compileConcatenation(expression: Binary, context: Context): Strict {
+/** The operands of `a ++ b ++ c`, which leans to the right, without recursion: chains of a million are met. One site for each operator. */
+function compileChain(expression: Binary, context: Context): { readonly operands: Strict[]; readonly sites: Site[] } {
   const operands: Strict[] = []
   const sites: Site[] = []
   let at: Expression = expression
-  while (at.kind === 'binary' && at.operator === '++') {
+  while (at.kind === 'binary' && at.operator === expression.operator) {
     operands.push(context.compiler.strict(at.left, context))
     sites.push(siteOf(context.source, at.position))
     at = at.right
   }
   operands.push(context.compiler.strict(at, context))
+  return { operands, sites }
+}
+
+function compileConcatenation(expression: Binary, context: Context): Strict {
+  const { operands, sites } = compileChain(expression, context)
   const site = sites[0]!
   return (frame) => {
     const values: Value[] = []
@@ -122,15 +128,7 @@ function compileConcatenation(expression: Binary, context: Context): Strict {
 }
 
 function compileUpdate(expression: Binary, context: Context): Strict {
-  const operands: Strict[] = []
-  const sites: Site[] = []
-  let at: Expression = expression
-  while (at.kind === 'binary' && at.operator === '//') {
-    operands.push(context.compiler.strict(at.left, context))
-    sites.push(siteOf(context.source, at.position))
-    at = at.right
-  }
-  operands.push(context.compiler.strict(at, context))
+  const { operands, sites } = compileChain(expression, context)
   if (operands.length === 2) {
     const [left, right] = operands as [Strict, Strict]
     const [site] = sites as [Site]
