@@ -11,18 +11,19 @@ import { installRequirements, type RequirementName } from './requirements.ts'
 interface Command {
   /** File run under Node; absent for set-up alone. */
   readonly file?: string
+  /** Before those that the user gives. */
+  readonly arguments?: readonly string[]
   readonly requires: readonly RequirementName[]
-  /** Of use, but the command does without: only tried where it costs seconds, and never an error. */
-  readonly likes?: readonly RequirementName[]
 }
 
+const ROOT = resolve(import.meta.dirname, '../..')
 const FARM: readonly RequirementName[] = ['runc', 'busybox', 'slirp4netns', 'xz', 'temporal']
 const COMMANDS: Readonly<Record<string, Command>> = {
   setup: { requires: FARM },
   demo: { file: 'examples/demo.ts', requires: FARM },
   test: { file: 'test/run.ts', requires: [...FARM, 'nix', 'versitygw'] },
   conformance: { file: 'test/conformance/run.ts', requires: [...FARM, 'nix'] },
-  chaos: { file: 'test/chaos/run.ts', requires: [...FARM, 'nix', 'versitygw'] },
+  chaos: { file: 'test/run.ts', arguments: [resolve(ROOT, 'test/farm/faults.test.ts')], requires: [...FARM, 'nix', 'versitygw'] },
   bench: { file: 'bench/run.ts', requires: [...FARM, 'nix', 'versitygw'] },
 }
 
@@ -38,13 +39,13 @@ const folders = await installRequirements(command.requires).catch((error: unknow
   process.exit(1)
 })
 if (command.file === undefined) process.exit(0)
-const file = resolve(import.meta.dirname, '../..', command.file)
+const file = resolve(ROOT, command.file)
 if (!existsSync(file)) {
   console.error(`firn: ${command.file} is missing from this clone`)
   process.exit(1)
 }
 
-const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file, ...rest], {
+const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file, ...command.arguments ?? [], ...rest], {
   stdio: 'inherit',
   env: { ...process.env, PATH: [...folders, process.env['PATH'] ?? ''].join(':') },
 })
