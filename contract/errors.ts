@@ -55,8 +55,13 @@ export function asFirnError(error: unknown): FirnError {
   return new FirnError(kindOfSystemError(error), message, { cause: error })
 }
 
+/** The `code` that the system (`ENOENT`), Node or a database (an SQLSTATE) put on an error; undefined where it has none. */
+export function errorCode(error: unknown): string | undefined {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : undefined
+}
+
 function kindOfSystemError(error: unknown): ErrorKind {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
+  const code = errorCode(error) ?? ''
   if (['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM'].includes(code)) return 'exhausted'
   if (['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN'].includes(code)) return 'unavailable'
   return 'internal'

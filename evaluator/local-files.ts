@@ -4,6 +4,7 @@
  */
 import { Buffer } from 'node:buffer'
 import { lstatSync, readdirSync, readFileSync, readlinkSync, type BigIntStats } from 'node:fs'
+import { errorCode } from '../contract/errors.ts'
 import { EvalIOError, type FileKind } from '../eval/io.ts'
 import { nativePath, textOfBytes } from './paths.ts'
 
@@ -34,7 +35,7 @@ export class LocalFiles {
     try {
       found = lstatSync(nativePath(path), { bigint: true, throwIfNoEntry: false })
     } catch (error) {
-      if (MISSING.has(codeOf(error))) return undefined
+      if (MISSING.has(errorCode(error) ?? '')) return undefined
       throw asEvalIOError(error, path)
     }
     if (found === undefined) return undefined
@@ -81,13 +82,9 @@ export class LocalFiles {
   }
 }
 
-function codeOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
-}
-
 /** What Nix says of these: `opening file '…': Permission denied`. */
 export function asEvalIOError(error: unknown, path: string): EvalIOError {
-  const code = codeOf(error)
+  const code = errorCode(error) ?? ''
   const shown = textOfBytes(path)
   if (code === 'EISDIR') return new EvalIOError('is-a-directory', path, `'${shown}' is a directory`, error)
   if (code === 'ENOTDIR') return new EvalIOError('not-a-directory', path, `'${shown}' is not a directory`, error)

@@ -1,6 +1,6 @@
 /** Ring: fetchers. Running the programs of version control systems: their output, or their complaint as an error. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { FirnError } from '../contract/errors.ts'
+import { errorCode, FirnError } from '../contract/errors.ts'
 import { DownloadError } from './errors.ts'
 
 export interface CommandOptions {
@@ -50,6 +50,6 @@ export async function* stream(program: string, args: readonly string[], options:
 }
 
 function missing(error: Error, program: string, options: CommandOptions): Error {
-  if (!('code' in error) || error.code !== 'ENOENT') return error
+  if (errorCode(error) !== 'ENOENT') return error
   return new FirnError('missing-requirement', `'${program}' is needed to fetch '${options.url}' and is not installed (Debian: apt-get install ${options.install})`, { cause: error })
 }

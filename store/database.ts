@@ -4,7 +4,7 @@
 import { type ColumnType, type Generated, Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 
-import { FirnError } from '../contract/errors.ts'
+import { errorCode, FirnError } from '../contract/errors.ts'
 
 /** 64-bit numbers come as text from the driver unless the pool parses them; either way `Number(…)` them. */
 type Int8 = ColumnType<string | number, number, number>
@@ -66,12 +66,17 @@ export async function query<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
+/** What an error of a database means for whoever asked; undefined where the question was at fault. */
+export function kindOfDatabaseError(error: Error): 'unavailable' | 'exhausted' | undefined {
+  const code = errorCode(error) ?? ''
+  // Classes of SQLSTATE: 08 connection, 57 operator intervention (shutdown), 53 resources, 40 rolled back for others' sake.
+  if (/^(08|57P|25006|40)/.test(code) || /Connection terminated|timeout exceeded when trying to connect/.test(error.message)) return 'unavailable'
+  return /^53/.test(code) ? 'exhausted' : undefined
+}
+
 export function databaseError(error: unknown): unknown {
   if (error instanceof FirnError || !(error instanceof Error)) return error
-  const code = 'code' in error ? String(error.code) : ''
-  // Classes of SQLSTATE: 08 connection, 57 operator intervention (shutdown), 53 resources, 40 rolled back for others' sake.
-  if (/^(08|57P|25006)/.test(code) || /^E[A-Z]+$/.test(code) || /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/.test(error.message)) return new FirnError('unavailable', `database: ${error.message}`, { cause: error })
-  if (/^53/.test(code)) return new FirnError('exhausted', `database: ${error.message}`, { cause: error })
-  if (/^40/.test(code)) return new FirnError('unavailable', `database: ${error.message}`, { cause: error })
-  return error
+  const disconnected = /^E[A-Z]+$/.test(errorCode(error) ?? '') || error.message.includes('Client has encountered a connection error')
+  const kind = disconnected ? 'unavailable' : kindOfDatabaseError(error)
+  return kind ? new FirnError(kind, `database: ${error.message}`, { cause: error }) : error
 }

@@ -5,7 +5,7 @@
 import { readFile, writeFile, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import { FirnError } from '../contract/errors.ts'
+import { errorCode, FirnError } from '../contract/errors.ts'
 import { fingerprint } from '../nix/narinfo.ts'
 import { formatKey, generateKeyPair, parseSecretKey, publicKeyOf, sign } from '../nix/signature.ts'
 import type { PathInfo, PathInfoStore } from './path-info/interface.ts'
@@ -43,7 +43,7 @@ async function makeKey(file: string, name: string): Promise<string> {
     return text
   } catch (error) {
     // Another process of the same farm was quicker: its key is the farm's.
-    const theirs = codeOf(error) === 'EEXIST' ? await readKey(file) : undefined
+    const theirs = errorCode(error) === 'EEXIST' ? await readKey(file) : undefined
     if (theirs !== undefined) return theirs
     throw new FirnError('invalid-input', `the signing key can't be written to ${file}: ${(error as Error).message}`, { cause: error })
   }
@@ -53,11 +53,7 @@ async function readKey(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
+    if (errorCode(error) === 'ENOENT') return undefined
     throw new FirnError('invalid-input', `the signing key ${file} can't be read: ${(error as Error).message}`, { cause: error })
   }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined
 }

@@ -17,7 +17,7 @@ import { isIP, Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { FirnError } from '../../contract/errors.ts'
+import { errorCode, FirnError } from '../../contract/errors.ts'
 
 export interface OutsideNetworkSettings {
   /** Addresses or prefixes (IPv4) that builds must not reach besides the machine's own: the farm's services. */
@@ -111,7 +111,7 @@ async function startSlirp(pid: number, settings: OutsideNetworkSettings): Promis
   child.stderr!.setEncoding('utf8').on('data', (text: string) => (problem += text))
   const [first] = await Promise.race([once(child.stdio[3]!, 'data'), once(child, 'close'), once(child, 'error')]) as [unknown]
   if (Buffer.isBuffer(first)) return child
-  if (typeof first === 'object' && first !== null && 'code' in first && first.code === 'ENOENT') throw slirpMissing()
+  if (errorCode(first) === 'ENOENT') throw slirpMissing()
   throw new FirnError('internal', `slirp4netns could not join a build to the network: ${problem.trim()}`)
 }
 

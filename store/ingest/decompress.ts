@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { Readable, type Transform, pipeline } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createZstdDecompress } from 'node:zlib'
 
-import { FirnError } from '../../contract/errors.ts'
+import { errorCode, FirnError } from '../../contract/errors.ts'
 
 export type Compression = 'none' | 'gzip' | 'xz' | 'zstd' | 'bzip2' | 'br' | 'lzip'
 
@@ -72,7 +72,7 @@ function throughProgram(source: Readable, [program, ...args]: readonly [string, 
   child.stdin.on('error', () => undefined)
   source.on('error', (error) => child.stdout.destroy(error))
   source.pipe(child.stdin)
-  child.on('error', (error) => child.stdout.destroy('code' in error && error.code === 'ENOENT'
+  child.on('error', (error) => child.stdout.destroy(errorCode(error) === 'ENOENT'
     ? new FirnError('missing-requirement', `'${program}' is needed to read this archive; install it (Debian: apt install ${program === 'xz' ? 'xz-utils' : program})`, { cause: error })
     : error))
   const exited = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)))

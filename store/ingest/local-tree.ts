@@ -7,7 +7,7 @@ import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-import { asFirnError, FirnError } from '../../contract/errors.ts'
+import { asFirnError, errorCode, FirnError } from '../../contract/errors.ts'
 import type { Entry } from './interface.ts'
 
 export interface LocalTreeOptions {
@@ -103,7 +103,7 @@ async function* largeFile(localPath: Buffer): AsyncGenerator<Uint8Array> {
 }
 
 function treeError(error: unknown, localPath: Buffer): unknown {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+  const code = errorCode(error)
   if (code === 'ENOENT') return new FirnError('not-found', `'${shown(localPath)}' does not exist`, { cause: error })
   if (code === 'EACCES' || code === 'EPERM') return new FirnError('forbidden', `'${shown(localPath)}' can't be read`, { cause: error })
   return code === undefined ? error : asFirnError(error)

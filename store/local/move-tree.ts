@@ -5,6 +5,8 @@
 import { chmodSync, lstatSync, readdirSync, renameSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 
+import { errorCode } from '../../contract/errors.ts'
+
 /** Renames within a file system; the tree's modes are as before when it returns. */
 export function moveTree(from: string, to: string): void {
   try {
@@ -37,6 +39,6 @@ function makeWritable(folder: Buffer): void {
 }
 
 function isForbidden(error: unknown): boolean {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+  const code = errorCode(error)
   return code === 'EACCES' || code === 'EPERM'
 }

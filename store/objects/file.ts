@@ -7,7 +7,7 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 
-import { asFirnError, FirnError } from '../../contract/errors.ts'
+import { asFirnError, errorCode, FirnError } from '../../contract/errors.ts'
 import type { ByteRange, ObjectStore, StoredObject } from './interface.ts'
 import { checkKey, notFound } from './keys.ts'
 
@@ -141,7 +141,7 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 function fileError(error: unknown, key: string): FirnError {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+  const code = errorCode(error)
   if (code === 'ENOENT') return notFound(key, error)
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return new FirnError('forbidden', `object '${key}': ${(error as Error).message}`, { cause: error })
   return asFirnError(error)

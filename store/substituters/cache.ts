@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { Agent, request } from 'undici'
 
-import { FirnError, asFirnError } from '../../contract/errors.ts'
+import { asFirnError, errorCode, FirnError } from '../../contract/errors.ts'
 import { FormatError } from '../../nix/errors.ts'
 import { type NarInfo, parseNarInfo } from '../../nix/narinfo.ts'
 import { collectBytes } from '../bytes.ts'
@@ -135,6 +135,6 @@ function fileTransport(): Transport {
 }
 
 function absent(error: unknown): undefined {
-  if (typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT') return undefined
+  if (errorCode(error) === 'ENOENT') return undefined
   throw asFirnError(error)
 }
