@@ -2,7 +2,8 @@
  * Ring: store. The farm's signing key: a file that is made with a new key on first start, and signatures made with it.
  * Upstream counterpart: `nix key generate-secret`, libstore/path-info.cc (sign).
  */
-import { readFile, writeFile, mkdir } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import { errorCode, FirnError } from '../contract/errors.ts'
@@ -35,17 +36,22 @@ export async function signaturesOf(info: PathInfo, signer: Signer | undefined, p
   return [...info.signatures, own]
 }
 
+/** Written whole under another name first: a process that starts at the same moment must never read half a key. */
 async function makeKey(file: string, name: string): Promise<string> {
-  await mkdir(dirname(file), { recursive: true })
   const text = formatKey(generateKeyPair(name).secretKey)
+  const temporary = `${file}.${randomUUID()}`
   try {
-    await writeFile(file, `${text}\n`, { flag: 'wx', mode: 0o600 })
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(temporary, `${text}\n`, { flag: 'wx', mode: 0o600, flush: true })
+    await link(temporary, file)
     return text
   } catch (error) {
     // Another process of the same farm was quicker: its key is the farm's.
     const theirs = errorCode(error) === 'EEXIST' ? await readKey(file) : undefined
     if (theirs !== undefined) return theirs
     throw new FirnError('invalid-input', `the signing key can't be written to ${file}: ${(error as Error).message}`, { cause: error })
+  } finally {
+    await rm(temporary, { force: true })
   }
 }
 
