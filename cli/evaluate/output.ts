@@ -24,6 +24,7 @@ export function readStandardInput(): string {
 /** Writes a byte string to standard output (1) or standard error (2). */
 export function writeBytes(descriptor: 1 | 2, text: string): void {
   if (redirected !== undefined) return redirected.write(descriptor, text)
+  if (descriptor === 2) text = withoutEscapes(text, !process.stderr.isTTY)
   const bytes = Buffer.from(text, 'latin1')
   for (let at = 0; at < bytes.length;) {
     try {
@@ -37,6 +38,35 @@ export function writeBytes(descriptor: 1 | 2, text: string): void {
     }
   }
 }
+
+/**
+ * What Nix's logger lets through (filterANSIEscapes in libutil/terminal.cc): colours on a terminal and no other escapes, none elsewhere;
+ * tabs become blanks.
+ */
+export function withoutEscapes(text: string, all: boolean): string {
+  if (!CONTROLS.test(text)) return text
+  return text.split('\n').map((line) => {
+    let shown = ''
+    let width = 0
+    for (const part of line.match(PARTS) ?? []) {
+      if (part === '\t') {
+        const blanks = 8 - (width % 8)
+        shown += ' '.repeat(blanks)
+        width += blanks
+      } else if (part[0] === '\u001b') {
+        if (!all && part.endsWith('m') && part[1] === '[') shown += part
+      } else if (part !== '\r' && part !== '\u0007') {
+        shown += part
+        // continuation bytes of UTF-8 take no room
+        for (const byte of part) if (byte < '\u0080' || byte > '\u00bf') width++
+      }
+    }
+    return shown
+  }).join('\n')
+}
+
+const CONTROLS = /[\u0007\t\r\u001b]/
+const PARTS = /\u001b(?:\[[0-?]*[ -/]*[@-~]?|\][^\u001b\u0007]*(?:\u0007|\u001b\\?)?|[@-_])?|[\t\r\u0007]|[^\u001b\t\r\u0007]+/g
 
 /** A trace or warning as Nix shows it; the text is ordinary text. */
 export function printMessage(level: 'trace' | 'warn', text: string): void {

@@ -5,6 +5,7 @@ import { expectAttributes, forcePlainString } from '../runtime/expect.ts'
 import { shownLocation, siteOf, type Site } from '../runtime/site.ts'
 import { force, Thunk } from '../runtime/thunk.ts'
 import { showLocation } from '../printing/locations.ts'
+import { printAttributeName } from '../text/printing.ts'
 import { Layout } from '../values/layout.ts'
 import type { Location } from '../values/location.ts'
 import { attributesWithLocations, mergeAttributes } from '../values/make.ts'
@@ -211,7 +212,7 @@ function addDynamic(bindings: Bindings, context: Context, fixed: (frame: Frame) 
       const text = forcePlainString(nameValue, 'while evaluating the name of a dynamic attribute', site)
       const before = names.indexOf(text)
       if (before >= 0) {
-        throw new EvaluationError('eval', `dynamic attribute '${text}' already defined at ${showLocation(shownLocation(locations[before]))}`, { location: site })
+        throw new EvaluationError('eval', `dynamic attribute '${printAttributeName(text)}' already defined at ${showLocation(shownLocation(locations[before]))}`, { location: site })
       }
       names.push(text)
       values.push(make(frame))

@@ -4,6 +4,7 @@ import { EvaluationError } from '../runtime/errors.ts'
 import { expectAttributes, forcePlainString } from '../runtime/expect.ts'
 import { siteOf, type Site } from '../runtime/site.ts'
 import { bestMatches } from '../runtime/suggestions.ts'
+import { printAttributeName } from '../text/printing.ts'
 import { force, Thunk } from '../runtime/thunk.ts'
 import type { Layout } from '../values/layout.ts'
 import { Attributes, type Frame, type Slot, type Value } from '../values/value.ts'
@@ -97,7 +98,7 @@ function notASet(value: Value, site: Site): unknown {
 }
 
 function missing(attributes: Attributes, name: string, site: Site): EvaluationError {
-  return new EvaluationError('missing-attribute', `attribute '${name}' missing`, { location: site, suggestions: bestMatches(attributes.layout.names, name) })
+  return new EvaluationError('missing-attribute', `attribute '${printAttributeName(name)}' missing`, { location: site, suggestions: bestMatches(attributes.layout.names, name) })
 }
 
 export function compileHasAttribute(expression: Expression & { readonly kind: 'has-attribute' }, context: Context): Strict {

@@ -2,6 +2,7 @@
 import { Attributes, ContextString, Float, type List, type Slot, type Value } from '../values/value.ts'
 import { printContextElement, type ContextBuilder } from '../values/context.ts'
 import { showExcerpt } from '../printing/excerpt.ts'
+import { printAttributeName } from '../text/printing.ts'
 import { EvaluationError } from './errors.ts'
 import type { Site } from './site.ts'
 import { force } from './thunk.ts'
@@ -78,5 +79,5 @@ export function forcePlainString(slot: Slot, doing: string, site: Site): string 
 export function requireAttribute(attributes: Attributes, name: string, doing: string): Slot {
   const found = attributes.get(name)
   if (found !== undefined) return found
-  throw new EvaluationError('type', `attribute '${name}' missing`, { traces: [{ text: doing, location: undefined }] })
+  throw new EvaluationError('type', `attribute '${printAttributeName(name)}' missing`, { traces: [{ text: doing, location: undefined }] })
 }

@@ -7,6 +7,7 @@ import type { Location } from '../values/location.ts'
 import { Attributes, type Frame, type Slot, type Value } from '../values/value.ts'
 import { EvaluationError } from './errors.ts'
 import { showExcerpt } from '../printing/excerpt.ts'
+import { printAttributeName } from '../text/printing.ts'
 import { showType } from './types.ts'
 import { force } from './thunk.ts'
 import type { Callee } from './machine.ts'
@@ -123,7 +124,7 @@ export class LambdaCode implements Callee {
     if (!parameter.ellipsis && used !== layout.names.length) {
       const expected = formals.map((formal) => formal.name)
       const unexpected = layout.names.find((name) => !expected.includes(name))!
-      throw new EvaluationError('type', `function '${this.name ?? 'anonymous lambda'}' called with unexpected argument '${unexpected}'`, {
+      throw new EvaluationError('type', `function '${this.name ?? 'anonymous lambda'}' called with unexpected argument '${printAttributeName(unexpected)}'`, {
         location: this.location, traces: [{ text: 'from call site', location: site }], suggestions: bestMatches(expected, unexpected),
       })
     }
