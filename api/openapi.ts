@@ -9,6 +9,7 @@ import { type RouteDefinition, ROUTES } from '../contract/api-routes.ts'
 const TAGS = {
   evaluations: 'Submit expressions and follow what becomes of them.',
   builds: 'Derivations and downloads, shared by all evaluations that want them.',
+  jobsets: 'Projects and jobsets: what is evaluated again and again, and what became of it.',
   farm: 'The queue, workers, events.',
   store: 'Store paths: what is there, uploads.',
   system: 'Health, metrics, this description.',

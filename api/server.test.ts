@@ -9,7 +9,7 @@ import { addLogChunk } from '../state/logs.ts'
 import { registerWorker } from '../state/workers.ts'
 import { startTestApi, stopTemporal, type TestApi } from './testing/api.ts'
 import { addAttempt, addEvaluation, addInput, addJob, addNode } from './testing/farm-rows.ts'
-import { createToken, revokeToken } from './tokens.ts'
+import { createToken, revokeToken, TOKEN_SCOPES } from './tokens.ts'
 
 let farm: TestApi
 before(async () => { farm = await startTestApi() })
@@ -330,9 +330,9 @@ describe('who may do what', () => {
 
   test('every route asks for its scope, and no other', async () => {
     const tokens = new Map<string, string>()
-    for (const scope of ['read', 'submit', 'restart', 'upload', 'administer'] as const) tokens.set(scope, (await createToken(guarded.dependencies.database.db, { name: scope, scopes: [scope] })).text)
+    for (const scope of TOKEN_SCOPES) tokens.set(scope, (await createToken(guarded.dependencies.database.db, { name: scope, scopes: [scope] })).text)
     for (const [name, route] of Object.entries(ROUTES)) {
-      const path = route.path.replace('{id}', '424242').replace('{path}', '00000000000000000000000000000000-x')
+      const path = route.path.replace('{id}', '424242').replace('{path}', '00000000000000000000000000000000-x').replace('{number}', '1').replace(/\{\w+\}/g, 'nothing')
       const ask = async (token?: string): Promise<number> => {
         const gone = new AbortController()
         const response = await fetch(guarded.api.url + path, { method: route.method.toUpperCase(), signal: gone.signal, headers: token === undefined ? {} : { authorization: `Bearer ${token}` }, ...(route.method !== 'get' && { body: '' }) })

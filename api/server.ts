@@ -8,9 +8,13 @@ import { binaryCacheRoutes } from './binary-cache/routes.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { buildHandlers } from './handlers/builds.ts'
 import { evaluationHandlers } from './handlers/evaluations.ts'
+import { comparisonHandlers } from './handlers/comparisons.ts'
 import { eventHandlers } from './handlers/events.ts'
 import { farmHandlers } from './handlers/farm.ts'
+import { jobsetHandlers } from './handlers/jobsets.ts'
 import { logHandlers } from './handlers/logs.ts'
+import { projectHandlers } from './handlers/projects.ts'
+import { resultHandlers } from './handlers/results.ts'
 import { storeHandlers } from './handlers/store.ts'
 import { uploadHandlers } from './handlers/uploads.ts'
 import { authorisation } from './http/authorise.ts'
@@ -51,6 +55,10 @@ export async function startApi(dependencies: ApiDependencies, options: ApiOption
     ...farmHandlers(dependencies),
     ...storeHandlers(dependencies),
     ...uploadHandlers(dependencies),
+    ...projectHandlers(dependencies),
+    ...jobsetHandlers(dependencies),
+    ...comparisonHandlers(dependencies),
+    ...resultHandlers(dependencies),
   }
   const authorise = authorisation(dependencies)
   const app = express()

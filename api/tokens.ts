@@ -8,7 +8,7 @@ import type { Scope } from '../contract/api-routes.ts'
 
 export type TokenScope = Exclude<Scope, 'open'>
 /** In the order in which they are shown. `administer` includes all others; the others include `read`. */
-export const TOKEN_SCOPES: readonly TokenScope[] = ['read', 'submit', 'restart', 'upload', 'administer']
+export const TOKEN_SCOPES: readonly TokenScope[] = ['read', 'submit', 'restart', 'upload', 'configure', 'administer']
 
 export interface TokenRow {
   readonly id: number

@@ -5,9 +5,10 @@
  */
 import { z } from 'zod'
 import * as api from './api.ts'
+import { JOBSET_ROUTES } from './jobset-routes.ts'
 
 /** What a token may be allowed to do; each route needs one of them. `open` needs none. */
-export type Scope = 'open' | 'read' | 'submit' | 'restart' | 'upload' | 'administer'
+export type Scope = 'open' | 'read' | 'submit' | 'restart' | 'upload' | 'configure' | 'administer'
 
 /** What a response holds that isn't JSON. */
 export type StreamKind = 'text/plain' | 'application/octet-stream' | 'text/event-stream'
@@ -17,8 +18,13 @@ export interface RouteDefinition {
   /** With `{name}` for parameters, as OpenAPI writes them. */
   readonly path: string
   readonly summary: string
-  readonly tag: 'evaluations' | 'builds' | 'farm' | 'store' | 'system'
+  readonly tag: 'evaluations' | 'builds' | 'jobsets' | 'farm' | 'store' | 'system'
   readonly scope: Scope
+  /**
+   * Where the project stands whose roles may allow this too: in the path, or behind the id of an evaluation or a build (any project that
+   * wants it). Without it, only who may do it in the whole farm.
+   */
+  readonly project?: 'path' | 'evaluation' | 'build'
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   /** Lower-case names. */
@@ -40,6 +46,7 @@ const seconds = z.number().int().min(0).max(600).default(60)
 const lastEventId = z.object({ 'last-event-id': z.string().regex(/^[0-9]{1,19}(-[0-9]{1,18})?$/).optional().describe('The id of the last event seen; 0 for all there are.') })
 
 export const ROUTES = {
+  ...JOBSET_ROUTES,
   submitEvaluation: {
     method: 'post', path: '/api/v1/evaluations', tag: 'evaluations', scope: 'submit',
     summary: 'Submit an evaluation. With an idempotency key, a repeated submission answers with the first one\'s evaluation (200).',
@@ -72,12 +79,12 @@ export const ROUTES = {
     params: byId, query: z.object({ timeout: seconds }), responses: { 200: api.evaluation }, problems: [404],
   },
   cancelEvaluation: {
-    method: 'post', path: '/api/v1/evaluations/{id}/cancel', tag: 'evaluations', scope: 'restart',
+    method: 'post', path: '/api/v1/evaluations/{id}/cancel', tag: 'evaluations', scope: 'restart', project: 'evaluation',
     summary: 'Cancel an evaluation. Builds that nobody else wants stop.',
     params: byId, responses: { 202: api.evaluation }, problems: [404, 409],
   },
   retryEvaluation: {
-    method: 'post', path: '/api/v1/evaluations/{id}/retry', tag: 'evaluations', scope: 'restart',
+    method: 'post', path: '/api/v1/evaluations/{id}/retry', tag: 'evaluations', scope: 'restart', project: 'evaluation',
     summary: 'Run an evaluation\'s failed builds again, what depended on them, and the attributes that failed through them.',
     params: byId, responses: { 202: api.retried }, problems: [404, 409],
   },
@@ -132,7 +139,7 @@ export const ROUTES = {
     params: byId, query: z.object({ timeout: seconds }), responses: { 200: api.buildDetail }, problems: [404],
   },
   retryBuild: {
-    method: 'post', path: '/api/v1/builds/{id}/retry', tag: 'builds', scope: 'restart',
+    method: 'post', path: '/api/v1/builds/{id}/retry', tag: 'builds', scope: 'restart', project: 'build',
     summary: 'Run a failed build again (for a failed dependency: the build at fault), and revive what failed because of it.',
     params: byId, responses: { 202: api.retried }, problems: [404, 409],
   },

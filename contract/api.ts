@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { type ErrorKind, RETRIED } from './errors.ts'
 import type { EvaluationRequest } from './evaluations.ts'
+import { evaluationOfJobset } from './jobsets.ts'
 import type { FailureCause } from './nodes.ts'
 
 export const id = z.number().int().positive().max(2_147_483_647)
@@ -93,6 +94,7 @@ export const evaluationRequest: z.ZodType<EvaluationRequest> = z.object({
   settings: evaluationSettings,
   dryRun: z.boolean(),
   priority: z.number().int().min(1).max(5),
+  jobs: z.object({ meta: z.boolean(), walk: z.enum(['all', 'marked']) }).optional().describe('How a jobset\'s jobs are looked for.'),
 }).meta({ id: 'EvaluationRequest' })
 
 /** A submission: as above, with what may be left out. */
@@ -117,6 +119,7 @@ export const evaluation = z.object({
   error: z.string().nullable().describe('Why the evaluation as a whole failed.'),
   progress: z.record(z.string(), z.unknown()).describe('Figures of the evaluator, shown while it runs.'),
   jobs: jobCounts,
+  jobset: evaluationOfJobset.nullable().describe('What it has of its jobset; null for a submission.'),
   nodes: z.object({ waiting: count, queued: count, running: count, succeeded: count, failed: count }).optional()
     .describe('Everything that was realised or waits for that because of this evaluation, inputs and imports included, by state. Only where one evaluation is asked for.'),
   createdAt: timestamp,
@@ -203,6 +206,7 @@ export const job = z.object({
   meta: z.unknown(),
   error: z.string().nullable().describe('Why the attribute could not be evaluated.'),
   position: z.object({ file: z.string(), line: z.number().int(), column: z.number().int() }).nullable(),
+  constituents: z.array(z.string()).nullable().describe('Of an aggregate: names of jobs and paths of derivations.'),
   state: jobState,
   buildId: id.nullable(),
   fault: fault.nullable(),
@@ -327,5 +331,6 @@ export const uploadedPaths = z.object({
 }).meta({ id: 'UploadedPaths' })
 export const retried = z.object({ builds: z.array(id), evaluationRestarted: z.boolean() })
   .meta({ id: 'Retried', description: 'Builds that will run again: the failed ones, and what failed because of them.' })
+export const bumped = z.object({ builds: z.array(id) }).meta({ id: 'Bumped', description: 'Builds that go first now.' })
 export type Retried = z.infer<typeof retried>
 export const health = z.object({ status: z.enum(['ok', 'failing']), checks: z.record(z.string(), z.string()) }).meta({ id: 'Health' })

@@ -37,6 +37,8 @@ export interface EvaluationRequest {
   /** Find derivations, but build none (imports are still built). */
   readonly dryRun: boolean
   readonly priority: number
+  /** Of jobsets: whether jobs carry their `meta`, and whether every set is walked into or only those that say so. */
+  readonly jobs?: { readonly meta: boolean; readonly walk: 'all' | 'marked' } | undefined
 }
 
 export interface SourcePosition {

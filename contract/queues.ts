@@ -1,4 +1,5 @@
 /** Ring: contract. Names of Temporal task queues and ids of workflows; nothing else in Firn spells them. */
+import type { JobsetTarget } from './workflows.ts'
 
 /** Workflow tasks, local activities and the small activities (join, finish) of all workflows. */
 export const WORKFLOW_QUEUE = 'firn'
@@ -33,4 +34,14 @@ export function nodeWorkflowId(nodeKey: string): string {
 
 export function evaluationWorkflowId(evaluationId: number): string {
   return `evaluation:${evaluationId}`
+}
+
+/** Id of the workflow that checks a jobset, or a project's declarative file: one at a time of each. */
+export function jobsetWorkflowId(target: JobsetTarget): string {
+  return target.kind === 'jobset' ? `jobset:${target.jobsetId}` : `project:${target.projectId}`
+}
+
+/** Id of the schedule by which a jobset is looked at. */
+export function jobsetScheduleId(jobsetId: number): string {
+  return `jobset:${jobsetId}`
 }

@@ -85,3 +85,14 @@ export interface EvaluationActivities {
   /** Local activity. Records that the evaluation as a whole failed or was cancelled. */
   failEvaluation(input: EvaluationInput, end: { readonly state: 'failed' | 'cancelled'; readonly message: string }): Promise<void>
 }
+
+/** What a check is of. */
+export type JobsetTarget = { readonly kind: 'jobset'; readonly jobsetId: number } | { readonly kind: 'project'; readonly projectId: number }
+
+/** Activities of the jobset workflow and of the schedules'. */
+export interface JobsetActivities {
+  /** Takes the triggers there are: looks up inputs, and makes and starts evaluations where something changed. What waits for a running evaluation stays. */
+  checkJobset(target: JobsetTarget): Promise<void>
+  /** A schedule's time has come: writes a trigger and wakes the jobset's workflow. */
+  triggerJobset(jobsetId: number, kind: 'poll' | 'schedule', at: string): Promise<void>
+}

@@ -69,7 +69,8 @@ class EvaluatorProcess {
       record: (key, value) => emit({ kind: 'journal', key, value }),
       trace: (level, text) => emit({ kind: 'trace', level, text }),
     })
-    this.session = new EvaluationSession({ io: this.io, settings: message.settings, request: message.request, emit })
+    const { jobs } = message.request
+    this.session = new EvaluationSession({ io: this.io, settings: message.settings, request: message.request, emit, ...(jobs && { jobs: { meta: jobs.meta, forceRecurse: jobs.walk === 'all' } }) })
     this.wake()
   }
 

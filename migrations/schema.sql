@@ -49,6 +49,41 @@ CREATE TABLE blob_piece (
 );
 CREATE INDEX blob_piece_pack ON blob_piece USING btree (pack_id);
 
+CREATE TABLE build_metric (
+  node_id bigint not null,
+  name text not null,
+  value double precision not null,
+  unit text not null default ''::text,
+  PRIMARY KEY (node_id, name),
+  FOREIGN KEY (node_id) REFERENCES node(id) ON DELETE CASCADE
+);
+
+CREATE TABLE build_product (
+  node_id bigint not null,
+  number integer not null,
+  type text not null,
+  subtype text not null,
+  name text not null,
+  path text not null,
+  default_path text not null default ''::text,
+  file_size bigint,
+  sha256 text,
+  PRIMARY KEY (node_id, number),
+  FOREIGN KEY (node_id) REFERENCES node(id) ON DELETE CASCADE
+);
+
+CREATE TABLE build_result (
+  node_id bigint not null,
+  release_name text,
+  output_bytes bigint,
+  closure_bytes bigint,
+  failed_with_output boolean not null default false,
+  keep boolean not null default false,
+  read_at timestamp with time zone default now(),
+  PRIMARY KEY (node_id),
+  FOREIGN KEY (node_id) REFERENCES node(id) ON DELETE CASCADE
+);
+
 CREATE TABLE demand (
   node_key text not null,
   evaluation_id bigint not null,
@@ -84,10 +119,28 @@ CREATE TABLE evaluation (
   started_at timestamp with time zone,
   evaluated_at timestamp with time zone,
   ended_at timestamp with time zone,
+  jobset_id bigint,
+  variant text not null default ''::text,
+  inputs jsonb not null default '{}'::jsonb,
+  inputs_digest text,
+  cause jsonb,
+  previous_id bigint,
+  jobs_digest text,
+  same_as bigint,
+  keep boolean not null default false,
+  job_counts jsonb,
+  principal text,
   UNIQUE (idempotency_key),
   PRIMARY KEY (id),
+  FOREIGN KEY (jobset_id) REFERENCES jobset(id) ON DELETE CASCADE,
+  FOREIGN KEY (previous_id) REFERENCES evaluation(id) ON DELETE SET NULL,
+  FOREIGN KEY (same_as) REFERENCES evaluation(id) ON DELETE SET NULL,
   CHECK ((state = ANY (ARRAY['queued'::text, 'evaluating'::text, 'waiting'::text, 'building'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
 );
+CREATE INDEX evaluation_jobset ON evaluation USING btree (jobset_id, id);
+CREATE INDEX evaluation_previous ON evaluation USING btree (previous_id) WHERE (previous_id IS NOT NULL);
+CREATE INDEX evaluation_same_as ON evaluation USING btree (same_as) WHERE (same_as IS NOT NULL);
+CREATE INDEX evaluation_unfinished ON evaluation USING btree (state) WHERE (state <> ALL (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text]));
 
 CREATE TABLE evaluation_journal (
   evaluation_id bigint not null,
@@ -120,6 +173,14 @@ CREATE INDEX event_evaluation ON event USING btree (evaluation_id, id);
 CREATE INDEX event_node ON event USING btree (node_id, id);
 CREATE INDEX event_order ON event USING btree (xid, id);
 
+CREATE TABLE follower (
+  name text not null,
+  xid xid8 not null,
+  event_id bigint not null,
+  moved_at timestamp with time zone not null default now(),
+  PRIMARY KEY (name)
+);
+
 CREATE TABLE job (
   evaluation_id bigint not null,
   attr text not null,
@@ -133,11 +194,62 @@ CREATE TABLE job (
   error text,
   position jsonb,
   through_import boolean not null default false,
+  constituents text[],
   PRIMARY KEY (evaluation_id, attr),
   FOREIGN KEY (evaluation_id) REFERENCES evaluation(id) ON DELETE CASCADE,
   FOREIGN KEY (node_key) REFERENCES node(key)
 );
+CREATE INDEX job_drv_path ON job USING btree (drv_path);
 CREATE INDEX job_node ON job USING btree (node_key);
+
+CREATE TABLE jobset (
+  id bigint not null generated always as identity,
+  project_id bigint not null,
+  name text not null,
+  description text not null default ''::text,
+  source jsonb not null,
+  inputs jsonb not null default '{}'::jsonb,
+  settings jsonb not null default '{}'::jsonb,
+  state text not null default 'enabled'::text,
+  hidden boolean not null default false,
+  poll_seconds integer not null default 0,
+  schedule text[] not null default '{}'::text[],
+  when_running text not null default 'overlap'::text,
+  shares integer not null default 100,
+  priority smallint not null default 3,
+  keep integer not null default 0,
+  pull_requests jsonb,
+  notifications jsonb not null default '[]'::jsonb,
+  generated boolean not null default false,
+  checked_at timestamp with time zone,
+  error text,
+  error_at timestamp with time zone,
+  created_at timestamp with time zone not null default now(),
+  version bigint not null default 1,
+  UNIQUE (project_id, name),
+  PRIMARY KEY (id),
+  FOREIGN KEY (project_id) REFERENCES project(id) ON DELETE CASCADE,
+  CHECK ((shares > 0)),
+  CHECK ((state = ANY (ARRAY['enabled'::text, 'disabled'::text, 'one-shot'::text]))),
+  CHECK ((when_running = ANY (ARRAY['overlap'::text, 'wait'::text, 'supersede'::text])))
+);
+
+CREATE TABLE jobset_trigger (
+  id bigint not null generated always as identity,
+  jobset_id bigint,
+  project_id bigint not null,
+  variant text not null default ''::text,
+  cause jsonb not null,
+  force boolean not null default false,
+  overrides jsonb not null default '{}'::jsonb,
+  idempotency_key text,
+  created_at timestamp with time zone not null default now(),
+  UNIQUE (idempotency_key),
+  PRIMARY KEY (id),
+  FOREIGN KEY (jobset_id) REFERENCES jobset(id) ON DELETE CASCADE,
+  FOREIGN KEY (project_id) REFERENCES project(id) ON DELETE CASCADE
+);
+CREATE INDEX jobset_trigger_jobset ON jobset_trigger USING btree (jobset_id, id);
 
 CREATE TABLE known_fetch (
   base_name text not null,
@@ -226,6 +338,22 @@ CREATE TABLE path_info (
 );
 CREATE INDEX path_info_deriver ON path_info USING btree (deriver) WHERE (deriver IS NOT NULL);
 CREATE INDEX path_info_references ON path_info USING gin (references_to);
+
+CREATE TABLE project (
+  id bigint not null generated always as identity,
+  name text not null,
+  display_name text not null,
+  description text not null default ''::text,
+  homepage text,
+  enabled boolean not null default true,
+  hidden boolean not null default false,
+  declarative jsonb,
+  error text,
+  created_at timestamp with time zone not null default now(),
+  version bigint not null default 1,
+  UNIQUE (name),
+  PRIMARY KEY (id)
+);
 
 CREATE TABLE realisation (
   drv_path text not null,

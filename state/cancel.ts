@@ -37,6 +37,24 @@ export async function cancelEvaluation(db: Database, motion: Motion, evaluationI
   return { stopped: rows.map((row) => row.id) }
 }
 
+/** Ends one build, whoever wants it: what needs it fails because of it. 'not-found'; 'conflict' where it has ended. */
+export async function cancelBuild(db: Database, motion: Motion, buildId: number): Promise<void> {
+  const outcome = JSON.stringify({ status: 'failed', cause: { kind: 'cancelled', reason: 'cancelled by a user' }, cached: false })
+  const stopped = await db.transaction().execute(async (trx): Promise<Stopped | undefined> => {
+    const { rows } = await sql<Stopped['rows'][number]>`
+      update node set state = 'failed', outcome = ${outcome}, ended_at = now(), touched_at = now()
+      where id = ${buildId} and state in ('waiting', 'queued', 'running') and run > 0 returning id, key, run`.execute(trx)
+    return rows.length === 0 ? undefined : { rows, waiters: await releaseStopped(trx, rows, outcome) }
+  })
+  if (!stopped) {
+    const node = await db.selectFrom('node').select('state').where('id', '=', buildId).executeTakeFirst()
+    throw node ? new FirnError('conflict', `build ${buildId} does not run (${node.state})`) : new FirnError('not-found', `there is no build ${buildId}`)
+  }
+  await stopWorkflows(db, motion, stopped.rows)
+  await sql`select pg_notify('firn_cancel', k) from unnest(${stopped.rows.map((row) => row.key)}::text[]) as k`.execute(db)
+  await announce(db, motion, stopped.rows.map((row) => row.key), stopped.waiters)
+}
+
 interface Stopped { readonly rows: readonly { readonly id: number; readonly key: NodeKey; readonly run: number }[]; readonly waiters: readonly number[] }
 
 /** Of the unfinished nodes that an evaluation caused, ends those that no demand of a living evaluation reaches. */
@@ -58,6 +76,11 @@ async function stopUnwanted(trx: Transaction<FarmTables>, evaluationId: number):
     where e.evaluation_id = ${evaluationId} and n.key = e.node_key and n.state in ('waiting', 'queued', 'running') and n.run > 0
       and n.key not in (select key from wanted)
     returning n.id, n.key, n.run`.execute(trx)
+  return { rows, waiters: await releaseStopped(trx, rows, outcome) }
+}
+
+/** What hangs on nodes that were ended: their attempts, their own waiters, and who waits for them. */
+async function releaseStopped(trx: Transaction<FarmTables>, rows: Stopped['rows'], outcome: string): Promise<number[]> {
   const keys = rows.map((row) => row.key)
   const ended = await sql<{ waiter_id: number }>`
     with attempted as (
@@ -68,7 +91,7 @@ async function stopUnwanted(trx: Transaction<FarmTables>, evaluationId: number):
       delete from waiter where workflow_id in (select 'node:' || k from unnest(${keys}::text[]) as k)
     )
     delete from waiter_node where node_key = any(${keys}) returning waiter_id`.execute(trx)
-  return { rows, waiters: [...new Set(ended.rows.map((row) => row.waiter_id))] }
+  return [...new Set(ended.rows.map((row) => row.waiter_id))]
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Ring: state. What the farm remembers, as kysely sees it: the tables of migrations/0002_farm.ts, the connection pool, and
+ * Ring: state. What the farm remembers, as kysely sees it: the tables of migrations/0002_farm.ts and 0005_jobsets.ts, the connection pool, and
  * notifications. Upstream counterpart: Hydra's schema (hydra.sql), of which this keeps nodes where Hydra keeps build steps.
  *
  * Two rules hold everywhere in state/: a statement that locks several rows takes them in the order of their keys, so that no
@@ -10,7 +10,10 @@ import { type ColumnType, type Generated, Kysely, PostgresDialect } from 'kysely
 import pg from 'pg'
 import type { EvaluationRequest, SourcePosition } from '../contract/evaluations.ts'
 import type { FetchRequest } from '../contract/fetch.ts'
+import type { ResolvedInput, TriggerCause } from '../contract/jobsets.ts'
 import type { FailureCause, NodeKey, NodeOutcome } from '../contract/nodes.ts'
+import type { JobCounts } from './job-states.ts'
+import type { JobsetTables } from './jobset-tables.ts'
 
 /** A JSON column: written as text, read as a value. */
 type Json<T> = ColumnType<T, string, string>
@@ -76,6 +79,17 @@ export interface EvaluationTable {
   started_at: OptionalStamp
   evaluated_at: OptionalStamp
   ended_at: OptionalStamp
+  jobset_id: number | null
+  variant: Generated<string>
+  inputs: ColumnType<Readonly<Record<string, ResolvedInput>>, string | undefined, string>
+  inputs_digest: string | null
+  cause: Json<TriggerCause> | null
+  previous_id: number | null
+  jobs_digest: string | null
+  same_as: number | null
+  keep: Generated<boolean>
+  job_counts: Json<JobCounts> | null
+  principal: string | null
 }
 
 export interface JobTable {
@@ -91,9 +105,10 @@ export interface JobTable {
   error: string | null
   position: Json<SourcePosition> | null
   through_import: Generated<boolean>
+  constituents: string[] | null
 }
 
-export interface FarmTables {
+export interface FarmTables extends JobsetTables {
   node: NodeTable
   derivation: { drv_path: string; node_key: NodeKey; failure: Json<FailureCause> | null }
   realisation: { drv_path: string; output: string; base_name: string }

@@ -2,8 +2,10 @@
 import { sql } from 'kysely'
 import { FirnError } from '../contract/errors.ts'
 import type { EvaluationRequest, FoundJob, SourcePosition } from '../contract/evaluations.ts'
+import type { ResolvedInput, TriggerCause } from '../contract/jobsets.ts'
 import type { NodeKey } from '../contract/nodes.ts'
 import type { Database, EvaluationState, OutputPaths } from './database.ts'
+import { countJobs, type JobCounts } from './job-states.ts'
 
 export interface EvaluationRow {
   readonly id: number
@@ -15,28 +17,43 @@ export interface EvaluationRow {
   readonly startedAt: Date | null
   readonly evaluatedAt: Date | null
   readonly endedAt: Date | null
+  /** Null for a submission. */
+  readonly jobsetId: number | null
+  readonly project: string | null
+  readonly jobset: string | null
+  readonly variant: string
+  readonly inputs: Readonly<Record<string, ResolvedInput>>
+  readonly cause: TriggerCause | null
+  readonly previous: number | null
+  readonly sameAs: number | null
+  readonly keep: boolean
+  /** Once it has ended. */
+  readonly jobCounts: JobCounts | null
 }
 
-const COLUMNS = sql.raw(`id, request, state, error, progress, created_at as "createdAt", started_at as "startedAt", evaluated_at as "evaluatedAt", ended_at as "endedAt"`)
+/** Of the table or a set of its rows named `v`, with EVALUATION_JOINS. */
+export const EVALUATION_COLUMNS = sql.raw(`v.id, v.request, v.state, v.error, v.progress, v.created_at as "createdAt", v.started_at as "startedAt", v.evaluated_at as "evaluatedAt", v.ended_at as "endedAt",
+  v.jobset_id as "jobsetId", v_project.name as project, v_jobset.name as jobset, v.variant, v.inputs, v.cause, v.previous_id as previous, v.same_as as "sameAs", v.keep, v.job_counts as "jobCounts"`)
+export const EVALUATION_JOINS = sql.raw(`left join jobset v_jobset on v_jobset.id = v.jobset_id left join project v_project on v_project.id = v_jobset.project_id`)
 
 /** Records a submission; with an idempotency key that was used before, gives what was submitted then. Start it with Motion. */
-export async function createEvaluation(db: Database, request: EvaluationRequest, options: { readonly idempotencyKey?: string } = {}): Promise<{ readonly evaluation: EvaluationRow; readonly created: boolean }> {
+export async function createEvaluation(db: Database, request: EvaluationRequest, options: { readonly idempotencyKey?: string; /** who submits it */ readonly principal?: string } = {}): Promise<{ readonly evaluation: EvaluationRow; readonly created: boolean }> {
   const { rows } = await sql<EvaluationRow>`
     with made as (
-      insert into evaluation (request, idempotency_key) values (${JSON.stringify(request)}, ${options.idempotencyKey ?? null})
+      insert into evaluation (request, idempotency_key, principal) values (${JSON.stringify(request)}, ${options.idempotencyKey ?? null}, ${options.principal ?? null})
       on conflict (idempotency_key) do nothing returning *
     ), event as (
       insert into event (evaluation_id, kind, data) select id, 'evaluation.state', '{"state": "queued"}' from made
     )
-    select ${COLUMNS} from made`.execute(db)
+    select ${EVALUATION_COLUMNS} from made v ${EVALUATION_JOINS}`.execute(db)
   if (rows[0]) return { evaluation: rows[0], created: true }
-  const before = await sql<EvaluationRow>`select ${COLUMNS} from evaluation where idempotency_key = ${options.idempotencyKey ?? null}`.execute(db)
+  const before = await sql<EvaluationRow>`select ${EVALUATION_COLUMNS} from evaluation v ${EVALUATION_JOINS} where v.idempotency_key = ${options.idempotencyKey ?? null}`.execute(db)
   if (!before.rows[0]) throw new FirnError('internal', 'an evaluation with this idempotency key was made and is gone')
   return { evaluation: before.rows[0], created: false }
 }
 
 export async function getEvaluation(db: Database, id: number): Promise<EvaluationRow | undefined> {
-  return (await sql<EvaluationRow>`select ${COLUMNS} from evaluation where id = ${id}`.execute(db)).rows[0]
+  return (await sql<EvaluationRow>`select ${EVALUATION_COLUMNS} from evaluation v ${EVALUATION_JOINS} where v.id = ${id}`.execute(db)).rows[0]
 }
 
 /** Moves an evaluation that has not ended to another state. False where it has ended (cancelled, for example). */
@@ -60,6 +77,21 @@ export async function setEvaluationState(db: Database, id: number, state: Evalua
 export async function recordEvaluated(db: Database, id: number, found: readonly string[]): Promise<void> {
   await sql`delete from job where evaluation_id = ${id} and not (attr = any(${found}))`.execute(db)
   await sql`update evaluation set evaluated_at = now() where id = ${id} and state not in ('succeeded', 'failed', 'cancelled')`.execute(db)
+  await recordSameness(db, id)
+}
+
+/** Of a jobset's evaluation: whether an earlier one has the same jobs with the same derivations. Errors count by attribute, since they name places. */
+async function recordSameness(db: Database, id: number): Promise<void> {
+  await sql`
+    with mine as (
+      select v.id, v.jobset_id, (select md5(coalesce(string_agg(j.attr || ' ' || coalesce(j.drv_path, '!'), e'\n' order by j.attr), '')) from job j where j.evaluation_id = v.id) as digest
+      from evaluation v where v.id = ${id} and v.jobset_id is not null
+    ), same as (
+      select e.id from mine join evaluation e on e.jobset_id = mine.jobset_id and e.id < mine.id and e.jobs_digest = mine.digest order by e.id desc limit 1
+    ), changed as (
+      update evaluation v set jobs_digest = mine.digest, same_as = (select id from same) from mine where v.id = mine.id returning v.id, v.same_as
+    )
+    insert into event (evaluation_id, kind, data) select id, 'evaluation.evaluated', jsonb_build_object('sameAs', same_as) from changed`.execute(db)
 }
 
 /** The evaluation as a whole failed; what it found before goes on. It counts as not evaluated: a retry evaluates again. */
@@ -98,17 +130,18 @@ export async function recordJobs(db: Database, evaluationId: number, jobs: reado
   if (jobs.length === 0) return
   const rows = jobs.map(({ job, nodeKey, outputs }) => ({
     attr: storable(job.attr), attr_path: job.attrPath.map(storable), name: job.name, system: job.system, drv_path: job.drvPath,
-    node_key: nodeKey, outputs, meta: job.meta === undefined ? null : (JSON.parse(JSON.stringify(job.meta).replaceAll('\\u0000', '\\ufffd')) as unknown), wanted: Object.keys(job.outputs),
+    constituents: job.constituents?.map(storable) ?? null, node_key: nodeKey, outputs, meta: job.meta === undefined ? null : (JSON.parse(JSON.stringify(job.meta).replaceAll('\\u0000', '\\ufffd')) as unknown), wanted: Object.keys(job.outputs),
   })).sort((a, b) => (a.attr < b.attr ? -1 : 1))
   await db.transaction().execute(async (trx) => {
     await sql`
       with given as (select distinct on (attr) * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
-        as r(attr text, attr_path jsonb, name text, system text, drv_path text, node_key text, outputs jsonb, meta jsonb) order by attr)
+        as r(attr text, attr_path jsonb, name text, system text, drv_path text, node_key text, outputs jsonb, meta jsonb, constituents jsonb) order by attr)
       , written as (
-        insert into job as j (evaluation_id, attr, attr_path, name, system, drv_path, node_key, outputs, meta)
-        select ${evaluationId}, attr, array(select jsonb_array_elements_text(attr_path)), name, system, drv_path, node_key, outputs, meta from given order by attr
+        insert into job as j (evaluation_id, attr, attr_path, name, system, drv_path, node_key, outputs, meta, constituents)
+        select ${evaluationId}, attr, array(select jsonb_array_elements_text(attr_path)), name, system, drv_path, node_key, outputs, meta,
+          case when jsonb_typeof(constituents) = 'array' then array(select jsonb_array_elements_text(constituents)) end from given order by attr
         on conflict (evaluation_id, attr) do update set name = excluded.name, system = excluded.system, drv_path = excluded.drv_path,
-          node_key = excluded.node_key, outputs = excluded.outputs, meta = excluded.meta, error = null, position = null, through_import = false
+          node_key = excluded.node_key, outputs = excluded.outputs, meta = excluded.meta, constituents = excluded.constituents, error = null, position = null, through_import = false
         returning attr, name, node_key
       )
       insert into event (evaluation_id, kind, data) select ${evaluationId}, 'job.found', jsonb_build_object('attr', attr, 'name', name) from written`.execute(trx)
@@ -159,7 +192,7 @@ export async function recordJobErrors(db: Database, evaluationId: number, errors
       insert into job (evaluation_id, attr, attr_path, error, position, through_import)
       select ${evaluationId}, attr, array(select jsonb_array_elements_text(attr_path)), error, case when jsonb_typeof(position) = 'object' then position end, through_import from given order by attr
       on conflict (evaluation_id, attr) do update set error = excluded.error, position = excluded.position, through_import = excluded.through_import,
-        name = null, system = null, drv_path = null, node_key = null, outputs = null, meta = null
+        name = null, system = null, drv_path = null, node_key = null, outputs = null, meta = null, constituents = null
       returning attr, error
     )
     insert into event (evaluation_id, kind, data) select ${evaluationId}, 'job.error', jsonb_build_object('attr', attr, 'error', error) from written`.execute(db)
@@ -193,6 +226,8 @@ export async function endEvaluation(db: Database, evaluationId: number): Promise
   }
   const problems = [...(errors > 0 ? [`${errors} attribute${errors === 1 ? '' : 's'} could not be evaluated`] : []), ...(failed > 0 ? [`${failed} job${failed === 1 ? '' : 's'} failed`] : [])]
   const state = problems.length === 0 ? 'succeeded' : 'failed'
+  const counts = (await countJobs(db, [evaluationId])).get(evaluationId)
+  await sql`update evaluation set job_counts = ${JSON.stringify(counts)} where id = ${evaluationId}`.execute(db)
   await setEvaluationState(db, evaluationId, state, problems.length === 0 ? undefined : problems.join(', '))
   return state
 }

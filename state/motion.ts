@@ -10,9 +10,11 @@ import { readFileSync } from 'node:fs'
 import pLimit from 'p-limit'
 import { asFirnError, FirnError } from '../contract/errors.ts'
 import type { NodeKey } from '../contract/nodes.ts'
-import { evaluationWorkflowId, nodeWorkflowId, WORKFLOW_QUEUE } from '../contract/queues.ts'
-import type { EvaluationInput, NodeInput, WakeSignal } from '../contract/workflows.ts'
+import { evaluationWorkflowId, jobsetWorkflowId, nodeWorkflowId, WORKFLOW_QUEUE } from '../contract/queues.ts'
+import type { EvaluationInput, JobsetTarget, NodeInput, WakeSignal } from '../contract/workflows.ts'
 import type { Database } from './database.ts'
+import type { Timing } from './jobsets.ts'
+import { raisePriority, setSchedules } from './schedules.ts'
 import { forgetWaiters, type ReadyWaiter, settled } from './waiters.ts'
 
 export interface TemporalSettings {
@@ -35,6 +37,12 @@ export interface Motion {
   startNodes(nodes: readonly (NodeInput & { readonly priority: number })[]): Promise<void>
   /** Starts workflows of runs that should have one, without touching one that runs. */
   ensureNodes(nodes: readonly (NodeInput & { readonly priority: number })[]): Promise<void>
+  /** Moves what waits in a task queue to another priority there; what has started meanwhile stays. */
+  raise(keys: readonly NodeKey[], priority: number): Promise<void>
+  /** Lets a jobset's check run (a project's: of its declarative file), after one that runs now. */
+  checkJobset(target: JobsetTarget): Promise<void>
+  /** Temporal's schedules of jobsets: makes those that differ or are missing, removes what isn't given. With `only`, that jobset's alone. */
+  setSchedules(timings: readonly Timing[], only?: number): Promise<void>
   stopNodes(keys: readonly NodeKey[]): Promise<void>
   stopEvaluation(evaluationId: number): Promise<void>
   wake(waiters: readonly ReadyWaiter[]): Promise<void>
@@ -109,6 +117,17 @@ export function motionOf(client: Client, close: () => Promise<void>): Motion {
     },
     startNodes: async (nodes) => { await Promise.all(nodes.map((node) => limit(start, node, 'TERMINATE_EXISTING'))) },
     ensureNodes: async (nodes) => { await Promise.all(nodes.map((node) => limit(start, node, 'USE_EXISTING'))) },
+    raise: async (keys, priority) => { await Promise.all(keys.map((key) => limit(raisePriority, client, nodeWorkflowId(key), priority))) },
+    checkJobset: async (target) => {
+      await client.workflow.signalWithStart('jobset', {
+        workflowId: jobsetWorkflowId(target),
+        taskQueue: WORKFLOW_QUEUE,
+        args: [target],
+        signal: 'check',
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      })
+    },
+    setSchedules: (timings, only) => setSchedules(client, timings, only),
     stopNodes: async (keys) => { await Promise.all(keys.map((key) => limit(terminate, nodeWorkflowId(key), 'nobody wants it any more'))) },
     stopEvaluation: (evaluationId) => terminate(evaluationWorkflowId(evaluationId), 'cancelled'),
     wake: async (waiters) => {

@@ -87,7 +87,7 @@ async function reopen(db: Database, evaluationId: number, keys: readonly NodeKey
   void keys
   await sql`
     with changed as (
-      update evaluation v set state = 'queued', ended_at = null, error = null,
+      update evaluation v set state = 'queued', ended_at = null, error = null, job_counts = null,
         evaluated_at = case when v.error is not null and v.evaluated_at is null
           or exists (select from job j where j.evaluation_id = v.id and j.through_import) then null else v.evaluated_at end
       where v.id = ${evaluationId} and v.state in ('succeeded', 'failed', 'cancelled') returning id
