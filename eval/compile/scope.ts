@@ -78,7 +78,7 @@ export type Resolution =
   | { readonly kind: 'with'; readonly places: readonly Place[] }
   | { readonly kind: 'undefined' }
 
-export function resolve(name: string, context: Context): Resolution {
+export function resolve(name: string, context: Pick<Context, 'scope' | 'frame' | 'globals'>): Resolution {
   const places: Place[] = []
   for (let scope = context.scope; scope !== undefined; scope = scope.parent) {
     if (scope.slots === undefined) {
