@@ -14,6 +14,7 @@ const may = {
   activities: ['nix', 'castore', 'eval', 'evaluator', 'contract', 'config', 'state', 'store', 'fetchers', 'builder'],
   api: ['contract', 'config', 'store', 'state', 'nix', 'castore'],
   migrations: [],
+  web: ['contract', 'eval', 'nix'],
   worker: ['nix', 'castore', 'eval', 'evaluator', 'contract', 'config', 'workflows', 'state', 'store', 'fetchers', 'builder', 'activities', 'migrations'],
   cli: ['nix', 'castore', 'eval', 'evaluator', 'contract', 'config', 'store', 'state', 'api', 'worker', 'migrations', 'activities', 'infra'],
 }
@@ -36,7 +37,21 @@ module.exports = {
       from: { path: `^(${PORTABLE.join('|')})/`, pathNot: TEST },
       to: { dependencyTypes: ['core'] },
     },
+    {
+      name: 'web-evaluator',
+      severity: 'error',
+      comment: 'of the pages, only the playground brings the evaluator along',
+      from: { path: '^web/', pathNot: ['^web/playground/', TEST] },
+      to: { path: '^(eval|nix)/' },
+    },
+    {
+      name: 'web-portable',
+      severity: 'error',
+      comment: 'pages import nothing of Node',
+      from: { path: '^web/', pathNot: TEST },
+      to: { dependencyTypes: ['core'] },
+    },
     { name: 'no-cycles', severity: 'error', comment: 'no import cycles', from: { pathNot: 'node_modules' }, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
   ],
-  options: { doNotFollow: { path: 'node_modules' }, tsPreCompilationDeps: true, tsConfig: { fileName: 'tsconfig.json' }, enhancedResolveOptions: { extensions: ['.ts', '.js', '.json'] } },
+  options: { doNotFollow: { path: 'node_modules' }, tsPreCompilationDeps: true, tsConfig: { fileName: 'tsconfig.json' }, enhancedResolveOptions: { extensions: ['.ts', '.tsx', '.js', '.json'] } },
 }

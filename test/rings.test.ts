@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 
 const root = new URL('..', import.meta.url)
-const OUTSIDE = ['infra', 'examples', 'bench', 'test', 'docs', 'bin', 'compat', 'node_modules', 'web']
+const OUTSIDE = ['infra', 'examples', 'bench', 'test', 'docs', 'bin', 'compat', 'node_modules']
 
 interface Rule { name: string; to: { pathNot?: string } }
 

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
+import { buildPages } from './pages.ts'
 import { installRequirements, type RequirementName } from './requirements.ts'
 
 interface Command {
@@ -14,14 +15,16 @@ interface Command {
   /** Before those that the user gives. */
   readonly arguments?: readonly string[]
   readonly requires: readonly RequirementName[]
+  /** Whether it serves the web pages. */
+  readonly pages?: boolean
 }
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const FARM: readonly RequirementName[] = ['runc', 'busybox', 'slirp4netns', 'xz', 'temporal']
 const COMMANDS: Readonly<Record<string, Command>> = {
-  setup: { requires: FARM },
-  demo: { file: 'examples/demo.ts', requires: FARM },
-  test: { file: 'test/run.ts', requires: [...FARM, 'nix', 'versitygw'] },
+  setup: { requires: FARM, pages: true },
+  demo: { file: 'examples/demo.ts', requires: FARM, pages: true },
+  test: { file: 'test/run.ts', requires: [...FARM, 'nix', 'versitygw', 'chromium'], pages: true },
   conformance: { file: 'test/conformance/run.ts', requires: [...FARM, 'nix'] },
   chaos: { file: 'test/run.ts', arguments: [resolve(ROOT, 'test/farm/faults.test.ts')], requires: [...FARM, 'nix', 'versitygw'] },
   bench: { file: 'bench/run.ts', requires: [...FARM, 'nix', 'versitygw'] },
@@ -34,7 +37,13 @@ if (!command) {
   process.exit(2)
 }
 
-const folders = await installRequirements(command.requires).catch((error: unknown) => {
+async function setUp({ requires, pages }: Command): Promise<string[]> {
+  const installed = await installRequirements(requires)
+  if (pages) await buildPages({ say: (text) => console.error(`firn: ${text}`) })
+  return installed
+}
+
+const folders = await setUp(command).catch((error: unknown) => {
   console.error(`firn: ${error instanceof Error ? error.message : String(error)}`)
   process.exit(1)
 })

@@ -8,7 +8,7 @@ import { mkdir } from 'node:fs/promises'
 import { FirnError } from '../../contract/errors.ts'
 import { findProgram, installFolder } from './programs.ts'
 
-export type RequirementName = 'runc' | 'busybox' | 'slirp4netns' | 'xz' | 'temporal' | 'nix' | 'versitygw'
+export type RequirementName = 'runc' | 'busybox' | 'slirp4netns' | 'xz' | 'temporal' | 'nix' | 'versitygw' | 'chromium'
 
 interface Requirement {
   /** Program whose presence shows that it is there. */
@@ -29,6 +29,7 @@ const REQUIREMENTS: Readonly<Record<RequirementName, Requirement>> = {
   xz: { program: 'xz', purpose: 'unpacks .xz archives and NARs', apt: 'xz-utils', byHand: 'Install xz (Debian: apt install xz-utils).' },
   temporal: { program: 'temporal', purpose: 'schedules the work', go: 'github.com/temporalio/cli/cmd/temporal@v1.5.1', byHand: 'Put Temporal\'s command line (1.5 or newer; https://docs.temporal.io/cli) on the PATH, or install Go 1.24 or newer, or set temporal.address to a server.' },
   nix: { program: 'nix-store', purpose: 'is what tests compare with', apt: 'nix-bin', byHand: 'Install Nix (Debian: apt install nix-bin).' },
+  chromium: { program: 'chromium', purpose: 'is the browser of tests', apt: 'chromium', byHand: 'Install Chromium (Debian: apt install chromium).' },
   versitygw: { program: 'versitygw', purpose: 'is the S3 server of tests', go: 'github.com/versity/versitygw/cmd/versitygw@v1.8.0', byHand: 'Install Go 1.24 or newer, or put versitygw (https://github.com/versity/versitygw) on the PATH.' },
 }
 
