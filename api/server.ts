@@ -21,11 +21,14 @@ import { authorisation } from './http/authorise.ts'
 import { answerErrors, exchangeOf, observe } from './http/observe.ts'
 import { type Handlers, routerOf } from './http/router.ts'
 import { listen } from './http/server.ts'
+import { pageRoutes } from './pages.ts'
 import { ChangeHub } from './streams/hub.ts'
 
 export interface ApiOptions {
   /** Tried in this order where `api.port` is 0; then any port that is free. */
   readonly preferredPorts?: readonly number[]
+  /** Folder of the built web pages. */
+  readonly pages?: string
   /** Check every response against its schema; for tests. */
   readonly checkResponses?: boolean
 }
@@ -70,6 +73,7 @@ export async function startApi(dependencies: ApiDependencies, options: ApiOption
     next()
   })
   app.use(observe(logger, metrics, closing.signal))
+  app.use(await pageRoutes(options.pages))
   app.use(binaryCacheRoutes(dependencies, (request: Request) => authorise(request, settings.cache.open ? 'open' : 'read')))
   app.use(routerOf(handlers, { authorise, checkResponses: options.checkResponses ?? false, exchangeOf }))
   app.use((request) => {

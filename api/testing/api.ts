@@ -29,6 +29,8 @@ export interface TestApi {
 export interface TestApiOptions {
   /** Settings by section, as in the TOML file. */
   readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  /** Folder of built web pages. */
+  readonly pages?: string
   /** Another test's, to share its server. */
   readonly motion?: Motion
 }
@@ -45,7 +47,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
   const logger = createLogger({ name: 'test', level: process.env['FIRN_TEST_LOG'] === undefined ? 'silent' : 'debug' })
   const dependencies = { settings, version: '0.0.0-test', database, store, motion, logger, metrics }
   farmGauges(metrics.registry, () => farmFigures(dependencies))
-  const api = await startApi(dependencies, { checkResponses: true })
+  const api = await startApi(dependencies, { checkResponses: true, ...(options.pages !== undefined && { pages: options.pages }) })
 
   const send: TestApi['send'] = async (method, path, body, headers = {}) => {
     const response = await fetch(api.url + path, { method, headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers }, ...(body !== undefined && { body: JSON.stringify(body) }) })

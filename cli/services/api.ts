@@ -8,6 +8,7 @@ import { FirnError } from '../../contract/errors.ts'
 import { createLogger } from '../../infra/observability/logging.ts'
 import { createMetrics, farmGauges } from '../../infra/observability/metrics.ts'
 import { startTracing } from '../../infra/observability/tracing.ts'
+import { buildPages, canBuildPages, PAGES } from '../../infra/setup/pages.ts'
 import { migrate } from '../../migrations/run.ts'
 import { openFarmDatabase } from '../../state/database.ts'
 import { connectMotion } from '../../state/motion.ts'
@@ -27,6 +28,8 @@ export async function runApi(settings: Settings): Promise<RunningService> {
   const { address } = settings.temporal
   if (address === undefined) throw new FirnError('missing-requirement', 'no Temporal server: set temporal.address, or start a farm on this machine with \'firn up\'')
 
+  // in a clone whose sources changed since set-up; what was built before is served where that fails
+  const pages = canBuildPages() ? buildPages({ say: (text) => logger.info(text) }).catch((error: unknown) => logger.error({ err: error }, 'the web pages could not be built')) : undefined
   await migrate(databaseUrl(settings))
   const database = openFarmDatabase({ ...settings.database, url: databaseUrl(settings) })
   const [store, motion] = await Promise.all([
@@ -35,7 +38,8 @@ export async function runApi(settings: Settings): Promise<RunningService> {
   ])
   const metrics = createMetrics()
   farmGauges(metrics.registry, () => farmFigures({ database, store }))
-  const api = await startApi({ settings, version, database, store, motion, logger, metrics }, { preferredPorts: [7780] })
+  await pages
+  const api = await startApi({ settings, version, database, store, motion, logger, metrics }, { preferredPorts: [7780], pages: PAGES })
   return {
     stop: async () => {
       await api.close()
