@@ -17,6 +17,7 @@ import { projectHandlers } from './handlers/projects.ts'
 import { resultHandlers } from './handlers/results.ts'
 import { storeHandlers } from './handlers/store.ts'
 import { uploadHandlers } from './handlers/uploads.ts'
+import { viewHandlers } from './handlers/views.ts'
 import { authorisation } from './http/authorise.ts'
 import { answerErrors, exchangeOf, observe } from './http/observe.ts'
 import { type Handlers, routerOf } from './http/router.ts'
@@ -62,6 +63,7 @@ export async function startApi(dependencies: ApiDependencies, options: ApiOption
     ...jobsetHandlers(dependencies),
     ...comparisonHandlers(dependencies),
     ...resultHandlers(dependencies),
+    ...viewHandlers(dependencies),
   }
   const authorise = authorisation(dependencies)
   const app = express()

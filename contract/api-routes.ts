@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import * as api from './api.ts'
 import { JOBSET_ROUTES } from './jobset-routes.ts'
+import { VIEW_ROUTES } from './view-routes.ts'
 
 /** What a token may be allowed to do; each route needs one of them. `open` needs none. */
 export type Scope = 'open' | 'read' | 'submit' | 'restart' | 'upload' | 'configure' | 'administer'
@@ -47,6 +48,7 @@ const lastEventId = z.object({ 'last-event-id': z.string().regex(/^[0-9]{1,19}(-
 
 export const ROUTES = {
   ...JOBSET_ROUTES,
+  ...VIEW_ROUTES,
   submitEvaluation: {
     method: 'post', path: '/api/v1/evaluations', tag: 'evaluations', scope: 'submit',
     summary: 'Submit an evaluation. With an idempotency key, a repeated submission answers with the first one\'s evaluation (200).',
@@ -68,9 +70,9 @@ export const ROUTES = {
   },
   listJobs: {
     method: 'get', path: '/api/v1/evaluations/{id}/jobs', tag: 'evaluations', scope: 'read',
-    summary: 'Jobs of an evaluation, by attribute. `prefix` selects attributes that start with it.',
+    summary: 'Jobs of an evaluation, by attribute. `prefix` selects attributes that start with it, `contains` those that have a text in them or their name.',
     params: byId,
-    query: api.namedPageQuery.extend({ state: api.jobState.optional(), prefix: z.string().max(1000).regex(/^[^\u0000]*$/).optional() }),
+    query: api.namedPageQuery.extend({ state: api.jobState.optional(), prefix: z.string().max(1000).regex(/^[^\u0000]*$/).optional(), contains: z.string().max(200).regex(/^[^\u0000]*$/).optional(), brief: z.boolean().default(false).describe('Without `meta` and `outputs`, which can be long.') }),
     responses: { 200: api.jobPage }, problems: [404],
   },
   waitForEvaluation: {

@@ -58,9 +58,9 @@ export function evaluationHandlers(dependencies: ApiDependencies, hub: ChangeHub
       return { ...evaluation, nodes }
     },
 
-    async listJobs({ params: { id }, query: { state, prefix, limit, cursor } }) {
+    async listJobs({ params: { id }, query: { state, prefix, contains, brief, limit, cursor } }) {
       await evaluationOrNotFound(db, id)
-      return queries.listJobs(id, { state, prefix }, { limit, cursor })
+      return queries.listJobs(id, { state, prefix, contains, brief }, { limit, cursor })
     },
 
     async waitForEvaluation({ params: { id }, query }, { signal }) {

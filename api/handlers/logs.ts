@@ -63,8 +63,18 @@ export function logHandlers(dependencies: ApiDependencies, hub: ChangeHub): Pick
         return
       }
       response.set('Content-Type', 'text/plain; charset=utf-8')
+      if (!place.ended && !query.follow && headers.range !== undefined) {
+        // of what is there by now; how long it will be nobody knows
+        const range = requestedRange(request, place.bytes)
+        if (range) {
+          response.status(206).set({ 'Cache-Control': 'no-store', 'Content-Range': `bytes ${range.start}-${range.end - 1}/*`, 'Content-Length': String(range.end - range.start) })
+          if (request.method === 'HEAD') response.end()
+          else await writeBody(response, bytesOf(logParts(dependencies, id, place, { start: range.start, end: range.end })), signal)
+          return
+        }
+      }
       if (!place.ended) {
-        // still growing: no length, no ranges
+        // still growing: no length
         response.set('Cache-Control', 'no-store')
         response.flushHeaders()
         if (request.method === 'HEAD') response.end()

@@ -76,15 +76,16 @@ export class EvaluationQueries {
     return result
   }
 
-  async listJobs(evaluationId: number, filter: { readonly state?: JobState | undefined; readonly prefix?: string | undefined; /** jobs that belong to this aggregate */ readonly constituentsOf?: string }, page: { readonly limit: number; readonly cursor?: string | undefined }): Promise<Page<Job>> {
+  async listJobs(evaluationId: number, filter: { readonly state?: JobState | undefined; readonly prefix?: string | undefined; readonly contains?: string | undefined; readonly brief?: boolean; /** jobs that belong to this aggregate */ readonly constituentsOf?: string }, page: { readonly limit: number; readonly cursor?: string | undefined }): Promise<Page<Job>> {
     const conditions: RawBuilder<unknown>[] = [sql`j.evaluation_id = ${evaluationId}`]
     const after = nameOfCursor(page.cursor)
     if (after !== undefined) conditions.push(sql`j.attr > ${after}`)
     if (filter.prefix !== undefined) conditions.push(sql`starts_with(j.attr, ${filter.prefix})`)
+    if (filter.contains !== undefined) conditions.push(sql`(strpos(lower(j.attr), lower(${filter.contains})) > 0 or strpos(lower(j.name), lower(${filter.contains})) > 0)`)
     if (filter.state !== undefined) conditions.push(sql`${JOB_STATE} = ${filter.state}`)
     if (filter.constituentsOf !== undefined) conditions.push(sql`exists(select from job a where a.evaluation_id = j.evaluation_id and a.attr = ${filter.constituentsOf} and (j.attr = any(a.constituents) or j.drv_path = any(a.constituents)))`)
     const { rows } = await sql<JobRow>`
-      select j.attr, j.attr_path as "attrPath", j.name, j.system, j.drv_path as "drvPath", j.outputs, j.meta, j.error, j.position, j.constituents,
+      select j.attr, j.attr_path as "attrPath", j.name, j.system, j.drv_path as "drvPath", ${filter.brief ? sql`null::jsonb as outputs, null::jsonb as meta` : sql`j.outputs, j.meta`}, j.error, j.position, j.constituents,
         ${JOB_STATE} as state, n.id as "buildId", n.name as "nodeName", n.drv_path as "nodeDrvPath", n.outcome
       ${JOB_FROM} where ${sql.join(conditions, sql` and `)} order by j.attr limit ${page.limit + 1}`.execute(this.#db)
     const failed = rows.flatMap((row) => (row.state === 'failed' && row.buildId !== null ? [{ id: row.buildId, name: row.nodeName ?? '', drvPath: row.nodeDrvPath, outcome: row.outcome }] : []))
