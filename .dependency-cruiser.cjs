@@ -16,7 +16,7 @@ const may = {
   migrations: [],
   web: ['contract', 'eval', 'nix'],
   worker: ['nix', 'castore', 'eval', 'evaluator', 'contract', 'config', 'workflows', 'state', 'store', 'fetchers', 'builder', 'activities', 'migrations'],
-  cli: ['nix', 'castore', 'eval', 'evaluator', 'contract', 'config', 'store', 'state', 'api', 'worker', 'migrations', 'activities', 'infra'],
+  cli: ['nix', 'castore', 'eval', 'evaluator', 'contract', 'config', 'store', 'fetchers', 'state', 'api', 'worker', 'migrations', 'activities', 'infra'],
 }
 const PORTABLE = ['nix', 'castore', 'eval', 'contract', 'workflows']
 const TEST = '(\\.test\\.ts$|/testing/)'

@@ -50,8 +50,11 @@ export interface UnlockedFetchResult {
   readonly storePath: string
   /** SRI. */
   readonly narHash: string
+  /** Of a commit; a working tree with changes has none. */
   readonly revision?: string
   readonly revisionCount?: number
+  /** The commit that a working tree with changes is based on. */
+  readonly dirtyRevision?: string
   /** Seconds since 1970. */
   readonly lastModified?: number
   /** The address to use for it from now on, where the server said so (`Link: rel="immutable"`). */

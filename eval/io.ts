@@ -51,6 +51,8 @@ export interface EvalIO {
 
   /** Adds a file or tree to the store under `name`; returns the store path. `filter` gets absolute paths and kinds. */
   addPath(request: { readonly path: string; readonly name: string; readonly method: 'flat' | 'nar'; readonly filter?: (path: string, kind: FileKind) => boolean; readonly expectedHash?: string }): string
+  /** What a tree or file is for a lock: its NAR hash (SRI), and when the newest file in it was modified (seconds since 1970). */
+  describeTree(path: string): { readonly narHash: string; readonly lastModified: number }
   /** Adds a text (`toFile`); references are absolute store paths. */
   addText(name: string, content: string, references: readonly string[]): string
   /** Writes a derivation; `aterm` is its bytes, `references` its input derivations and sources. */

@@ -10,5 +10,7 @@ export interface LanguageOptions {
   readonly abortOnWarn?: boolean
   /** Limit of nested calls; Nix's by default. */
   readonly maxCallDepth?: number
+  /** File or address of the global registry of flakes; empty for none. */
+  readonly flakeRegistry?: string
   readonly lints?: NonNullable<ParseOptions['lints']>
 }

@@ -5,7 +5,7 @@
 import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from '../contract/fetch.ts'
 import type { Need } from '../contract/evaluations.ts'
 import { bytesOfByteString, byteStringOfText } from '../nix/bytes.ts'
-import { createHash, hashBytes } from '../nix/hash.ts'
+import { createHash, formatHash, hashBytes, type Hash } from '../nix/hash.ts'
 import { writeNarSync, type NarSourceSync } from '../nix/nar-writer.ts'
 import { makeFixedOutputPath, makeTextPath } from '../nix/store-path.ts'
 import { parseDerivation } from '../nix/derivation.ts'
@@ -149,6 +149,12 @@ export class MemoryIO implements EvalIO {
   addPath(request: { readonly path: string; readonly name: string; readonly method: 'flat' | 'nar'; readonly filter?: (path: string, kind: FileKind) => boolean }): string {
     const { path, name, method, filter } = request
     if (method === 'flat') return makeFixedOutputPath(name, { method, hash: hashBytes('sha256', this.readFile(path)) }).toString()
+    const storePath = makeFixedOutputPath(name, { method, hash: this.narHash(path, filter) }).toString()
+    if (!this.tree.has(storePath)) this.copyTree(path, storePath, filter)
+    return storePath
+  }
+
+  private narHash(path: string, filter: ((path: string, kind: FileKind) => boolean) | undefined): Hash {
     const hash = createHash('sha256')
     const at = (below: string) => (below === '' ? path : `${path}/${below}`)
     const source: NarSourceSync = {
@@ -162,9 +168,11 @@ export class MemoryIO implements EvalIO {
       readLink: (below) => this.readLink(at(below)),
     }
     writeNarSync(source, (chunk) => hash.update(chunk))
-    const storePath = makeFixedOutputPath(name, { method, hash: { algorithm: 'sha256', bytes: hash.digest() } }).toString()
-    if (!this.tree.has(storePath)) this.copyTree(path, storePath, filter)
-    return storePath
+    return { algorithm: 'sha256', bytes: hash.digest() }
+  }
+
+  describeTree(path: string): { readonly narHash: string; readonly lastModified: number } {
+    return { narHash: formatHash(this.narHash(path, undefined), 'sri'), lastModified: this.time }
   }
 
   private copyTree(from: string, to: string, filter: ((path: string, kind: FileKind) => boolean) | undefined): void {

@@ -33,6 +33,8 @@ export interface FileIOOptions {
   readonly add: (addition: StoreAddition) => void
   readonly record: (key: string, value: unknown) => void
   readonly trace: (level: 'trace' | 'warn', text: string) => void
+  /** Meets a need at once, where somebody waits for it anyway; undefined leaves it to whoever answers later. */
+  readonly answerNow?: (need: Need) => NeedAnswer | undefined
 }
 
 /** Where the content of a store path is. */
@@ -171,8 +173,10 @@ export class FileIO implements EvalIO {
     if (place !== undefined) return place
     const { storePath } = splitStorePath(path)!
     const request = this.fetches.get(storePath)
-    if (request !== undefined) return this.suspend({ kind: 'fetch', key: `fetch:${storePath}`, storePath, request })
-    if (this.options.asksForUnknownPaths && isWellFormed(storePath)) return this.suspend({ kind: 'path', key: `path:${storePath}`, storePath })
+    if (request !== undefined) this.obtain({ kind: 'fetch', key: `fetch:${storePath}`, storePath, request })
+    else if (this.options.asksForUnknownPaths && isWellFormed(storePath)) this.obtain({ kind: 'path', key: `path:${storePath}`, storePath })
+    const obtained = this.placeOf(path)
+    if (obtained !== undefined) return obtained
     throw new EvalIOError('missing', path, `path '${textOfBytes(path)}' does not exist`)
   }
 
@@ -208,10 +212,18 @@ export class FileIO implements EvalIO {
     return undefined
   }
 
-  private suspend(need: Need): never {
+  /** Throws unless the need can be met at once. */
+  private obtain(need: Need): void {
+    this.failIfFailed(need)
+    const answer = this.options.answerNow?.(need)
+    if (answer === undefined) throw new Suspended(need)
+    this.answer([answer])
+    this.failIfFailed(need)
+  }
+
+  private failIfFailed(need: Need): void {
     const failure = this.failures.get(need.key)
     if (failure !== undefined) throw new NeedFailed(need.key, failure)
-    throw new Suspended(need)
   }
 
   environment(name: string): string | undefined {
@@ -253,6 +265,13 @@ export class FileIO implements EvalIO {
     const tree = readSourceTree(this.files, place.path, path, accepts)
     const storePath = makeFixedOutputPath(name, { method, hash: tree.narHash }).toString()
     return this.announce(storePath, place.path, formatHash(tree.narHash, 'sri'), true, tree.entries)
+  }
+
+  describeTree(path: string): { readonly narHash: string; readonly lastModified: number } {
+    const place = this.find(path)
+    if (place.kind === 'text') return { narHash: formatHash({ algorithm: 'sha256', bytes: hash('sha256', Buffer.concat(narOfFile(Buffer.from(place.content, 'latin1'))), 'buffer') }, 'sri'), lastModified: 1 }
+    const { narHash, lastModified } = readSourceTree(this.files, place.path, path, undefined)
+    return { narHash: formatHash(narHash, 'sri'), lastModified }
   }
 
   private announce(storePath: string, localPath: string, narHash: string, recursive: boolean, entries: readonly string[] | undefined): string {
@@ -308,7 +327,8 @@ export class FileIO implements EvalIO {
       else if (this.storePlace(output.path) === undefined) missing.push(name)
       else paths.set(name, output.path)
     }
-    if (missing.length > 0) this.suspend({ kind: 'realise', key: realiseKey(drvPath, missing), drvPath, outputs: missing })
+    if (missing.length > 0) this.obtain({ kind: 'realise', key: realiseKey(drvPath, missing), drvPath, outputs: missing })
+    for (const name of missing) paths.set(name, (derivation.outputs.get(name) as { readonly path: string }).path)
     return paths
   }
 
@@ -318,7 +338,8 @@ export class FileIO implements EvalIO {
     if (known !== undefined) return known
     const key = realiseKey(drvPath, [name])
     this.outputNeeds.set(key, `${drvPath}!${name}`)
-    return this.suspend({ kind: 'realise', key, drvPath, outputs: [name] })
+    this.obtain({ kind: 'realise', key, drvPath, outputs: [name] })
+    return this.resolvedOutputs.get(`${drvPath}!${name}`)!
   }
 
   ensurePath(storePath: string): void {
@@ -339,7 +360,9 @@ export class FileIO implements EvalIO {
   fetchUnlocked(request: UnlockedFetch): UnlockedFetchResult {
     const key = `unlocked:${JSON.stringify(Object.entries(request).sort(([a], [b]) => a < b ? -1 : 1))}`
     const known = this.unlocked.get(key) ?? (this.options.journal[key] as UnlockedFetchResult | undefined)
-    return known ?? this.suspend({ kind: 'unlocked-fetch', key, request })
+    if (known !== undefined) return known
+    this.obtain({ kind: 'unlocked-fetch', key, request })
+    return this.unlocked.get(key)!
   }
 
   trace(level: 'trace' | 'warn', text: string): void {

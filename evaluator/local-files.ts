@@ -12,6 +12,8 @@ export interface LocalStatus {
   readonly kind: FileKind
   readonly executable: boolean
   readonly size: number
+  /** Seconds since 1970. */
+  readonly modified: number
   /** Changes whenever the content may have changed. */
   readonly stamp: string
 }
@@ -44,6 +46,7 @@ export class LocalFiles {
       kind,
       executable: kind === 'regular' && (found.mode & 0o100n) !== 0n,
       size: Number(found.size),
+      modified: Number(found.mtimeNs / 1_000_000_000n),
       stamp: `${kind} ${found.mode} ${found.size} ${found.mtimeNs} ${found.ctimeNs} ${found.dev}:${found.ino}`,
     }
   }

@@ -13,6 +13,8 @@ import { textOfBytes } from './paths.ts'
 
 export interface SourceTree {
   readonly narHash: Hash
+  /** When the newest file in it was modified, in seconds since 1970. */
+  readonly lastModified: number
   /** Paths below the root that a filter left in, as `a/b`; undefined without a filter. */
   readonly entries: readonly string[] | undefined
 }
@@ -31,12 +33,14 @@ const KNOWN_LIMIT = 20_000
 export function readSourceTree(files: LocalFiles, path: string, shown: string, filter: ((path: string, kind: FileKind) => boolean) | undefined): SourceTree {
   const tree = new Map<string, Found>()
   const fingerprint = createHash('sha256')
+  let lastModified = 0
   const visit = (relative: string): void => {
     const at = relative === '' ? path : `${path}/${relative}`
     const status = files.status(at)
     if (status === undefined) throw new EvalIOError('missing', shown, `path '${textOfBytes(shown)}' does not exist`)
     if (status.kind === 'unknown') throw new EvalIOError('unsupported', at, `file '${textOfBytes(at)}' has an unsupported type`)
     fingerprint.update(`${relative}\0${status.stamp}\0`, 'latin1')
+    lastModified = Math.max(lastModified, status.modified)
     const names: string[] = []
     tree.set(relative, { status, names })
     if (status.kind !== 'directory') return
@@ -55,7 +59,7 @@ export function readSourceTree(files: LocalFiles, path: string, shown: string, f
     if (known.size >= KNOWN_LIMIT) known.clear()
     known.set(key, narHash)
   }
-  return { narHash, entries: filter === undefined ? undefined : [...tree.keys()].filter((relative) => relative !== '') }
+  return { narHash, lastModified, entries: filter === undefined ? undefined : [...tree.keys()].filter((relative) => relative !== '') }
 }
 
 function hashTree(files: LocalFiles, path: string, tree: ReadonlyMap<string, Found>): Hash {

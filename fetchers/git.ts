@@ -27,7 +27,7 @@ export interface GitSource {
 /** A commit that is in the cache, or a working tree with changes that are in no commit. */
 export type GitCheckout =
   | { readonly kind: 'commit'; readonly repository: string; readonly revision: string; readonly lastModified: number; readonly revisionCount?: number }
-  | { readonly kind: 'dirty'; readonly folder: string; readonly lastModified: number }
+  | { readonly kind: 'dirty'; readonly folder: string; readonly lastModified: number; /** that of HEAD */ readonly revision?: string }
 
 export interface GitOptions {
   readonly signal?: AbortSignal
@@ -75,8 +75,8 @@ export class GitFetcher {
     if (source.revision !== undefined && !FULL_REVISION.test(source.revision)) throw new FirnError('invalid-input', `'${source.revision}' is not a full git revision`)
     const local = localFolder(source.url)
     if (local !== undefined && source.ref === undefined && source.revision === undefined) {
-      const dirty = await this.#dirtyTree(local, source.url, options)
-      if (dirty) return dirty
+      const tree = await this.#localTree(local, source.url, options)
+      if (tree) return tree
     }
     // a repository without its history can't become one that has it without loading all of it anyway
     const repository = join(this.#folder, `${createHash('sha256').update(source.url).digest('hex').slice(0, 40)}${source.shallow ? '-shallow' : ''}`)
@@ -135,8 +135,8 @@ export class GitFetcher {
     return await runText('git', [...args, 'rev-parse', `${target}^{commit}`], commandOptions)
   }
 
-  /** A local repository with changes in its working tree; undefined for a clean or a bare one. */
-  async #dirtyTree(folder: string, url: string, options: GitOptions): Promise<GitCheckout | undefined> {
+  /** What a local repository's working tree is: its HEAD, or what is in no commit; undefined for a bare repository. */
+  async #localTree(folder: string, url: string, options: GitOptions): Promise<GitCheckout | undefined> {
     const { args, options: commandOptions } = this.#command(['-C', folder], url, options)
     if (await runText('git', [...args, 'rev-parse', '--is-bare-repository'], commandOptions) === 'true') return undefined
     const top = await runText('git', [...args, 'rev-parse', '--show-toplevel'], commandOptions)
@@ -146,8 +146,10 @@ export class GitFetcher {
     })
     if (head === undefined) return { kind: 'dirty', folder: top, lastModified: 0 }
     const changed = await run('git', [...args, 'status', '--porcelain=v1', '--untracked-files=no', '--ignore-submodules=none', '-z'], commandOptions)
-    if (changed.length === 0) return undefined
-    return { kind: 'dirty', folder: top, lastModified: Number(await runText('git', [...args, 'log', '-1', '--format=%ct', '--no-show-signature', 'HEAD'], commandOptions)) }
+    const lastModified = Number(await runText('git', [...args, 'log', '-1', '--format=%ct', '--no-show-signature', 'HEAD'], commandOptions))
+    if (changed.length > 0) return { kind: 'dirty', folder: top, revision: head, lastModified }
+    // its objects are here: nothing has to be fetched, and the history is whole even where a shallow one would do
+    return { kind: 'commit', repository: top, revision: head, lastModified, revisionCount: Number(await runText('git', [...args, 'rev-list', '--count', head], commandOptions)) }
   }
 
   /** Files that git knows, as they are on the disk. */

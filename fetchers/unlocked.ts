@@ -82,6 +82,7 @@ async function fetchGit(request: UnlockedFetch, parts: UnlockedParts, options: F
   return {
     ...await registerTree(request, ingested, parts),
     lastModified: checkout.lastModified,
+    ...(checkout.kind === 'dirty' && checkout.revision !== undefined && { dirtyRevision: checkout.revision }),
     ...(checkout.kind === 'commit' && { revision: checkout.revision, ...(checkout.revisionCount !== undefined && { revisionCount: checkout.revisionCount }) }),
   }
 }

@@ -18,8 +18,8 @@ interface HereOptions extends EvaluationOptions, GlobalOptions {
 }
 
 const NO_FARM = `
-Works without a farm, and builds nothing: where evaluation needs something built or downloaded it fails and says what.
-Derivations and sources go to FIRN_HOME/store, unless --read-only is given.`
+Works without a farm, and builds nothing: where evaluation needs something built it fails and says what. What it
+needs downloaded is downloaded, to FIRN_HOME/store. Derivations and sources go there too, unless --read-only is given.`
 
 export function evalCommand(command: Command): Command {
   return common(command.description('Evaluate an expression on this machine and print the value.'))
@@ -64,7 +64,7 @@ Examples:
 
 function common(command: Command): Command {
   return addEvaluationOptions(command.argument('[file...]', 'Nix files or folders (default.nix if none is given); - reads standard input'))
-    .option('--read-only', 'write nothing at all')
+    .option('--read-only', 'write no derivations and no sources')
 }
 
 async function run(work: EvaluateOptions['work'], files: readonly string[], options: HereOptions, more: Partial<EvaluateOptions>): Promise<void> {

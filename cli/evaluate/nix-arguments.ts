@@ -143,6 +143,7 @@ export class NixArguments {
       traceVerbose: this.isOn('trace-verbose'),
       abortOnWarn: this.isOn('abort-on-warn'),
       ...(depth === undefined ? {} : { maxCallDepth: Number(depth) }),
+      ...(this.options.has('flake-registry') ? { flakeRegistry: this.options.get('flake-registry')! } : {}),
       lints: { urlLiterals: lint('lint-url-literals'), absolutePathLiterals: lint('lint-absolute-path-literals'), shortPathLiterals: lint('lint-short-path-literals') },
     }
   }

@@ -39,6 +39,7 @@ export interface LanguageOptions {
   readonly traceVerbose: boolean
   readonly abortOnWarn: boolean
   readonly maxCallDepth?: number
+  readonly flakeRegistry?: string
   readonly lints: { readonly urlLiterals?: LintLevel; readonly absolutePathLiterals?: LintLevel; readonly shortPathLiterals?: LintLevel }
 }
 

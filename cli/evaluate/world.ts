@@ -1,6 +1,7 @@
 /**
  * Ring: cli. What an evaluation on this machine stands on: an evaluator over local files, with the local store under Firn's home (and
- * the machine's own /nix/store, if there is one, to read from). Nothing can be built here, so a need is an error that says so.
+ * the machine's own /nix/store, if there is one, to read from). Downloads are made at once; nothing can be built here, so that need is an
+ * error that says so.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,6 +12,7 @@ import { FileIO } from '../../evaluator/file-io.ts'
 import { useNodeHashes } from '../../evaluator/hashes.ts'
 import { LocalStoreFolder } from '../../evaluator/local-store.ts'
 import { byteStringOfNative } from '../../evaluator/paths.ts'
+import { fetchHere } from './fetch-here.ts'
 import type { EvaluateOptions } from './options.ts'
 import { printMessage } from './output.ts'
 
@@ -37,6 +39,7 @@ export function openWorld(options: EvaluateOptions): World {
     add: (addition) => store?.add(addition),
     record: () => undefined,
     trace: printMessage,
+    answerNow: (need) => fetchHere(need, { cache: join(options.home, 'repositories'), store: storeFolder }),
   })
   const folder = byteStringOfNative(process.cwd())
   const { language } = options
@@ -49,8 +52,8 @@ export function unmetNeed(need: Need): string {
   const farm = 'a farm can (firn build, firn up)'
   switch (need.kind) {
     case 'realise': return `cannot build '${need.drvPath}' during evaluation: this command does not build, ${farm}`
-    case 'fetch': return `'${need.storePath}' has not been downloaded: this command does not fetch, ${farm}`
-    case 'unlocked-fetch': return `'${need.request.url}' has no hash and would have to be downloaded: this command does not fetch, ${farm}`
+    case 'fetch': return `'${need.storePath}' has not been downloaded`
+    case 'unlocked-fetch': return `'${need.request.url}' has not been downloaded`
     case 'path': return `path '${need.storePath}' is not in the local store: ${farm}`
   }
 }
