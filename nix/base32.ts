@@ -15,15 +15,18 @@ export function base32Length(size: number): number {
 }
 
 export function encodeBase32(bytes: Uint8Array): string {
-  let text = ''
-  for (let digit = base32Length(bytes.length) - 1; digit >= 0; digit--) {
+  const size = base32Length(bytes.length)
+  // Codes first, then one string: growing a string by a digit makes a string for each.
+  const codes = new Array<number>(size)
+  for (let digit = 0; digit < size; digit++) {
     const bit = digit * 5
     const index = bit >> 3
     const shift = bit & 7
-    const value = (bytes[index]! >> shift) | ((bytes[index + 1] ?? 0) << (8 - shift))
-    text += BASE32_ALPHABET[value & 31]!
+    const low = bytes[index]! >> shift
+    const value = shift > 3 && index + 1 < bytes.length ? low | (bytes[index + 1]! << (8 - shift)) : low
+    codes[size - 1 - digit] = BASE32_ALPHABET.charCodeAt(value & 31)
   }
-  return text
+  return String.fromCharCode(...codes)
 }
 
 /** Bytes of a base-32 text. Throws FormatError on other characters and on bits set beyond the last whole byte. */

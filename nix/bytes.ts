@@ -36,9 +36,9 @@ export function byteStringOfBytes(bytes: Uint8Array): string {
     if (decoded.length === bytes.length && !/[^\u0000-\u00ff]/.test(decoded)) return decoded
   }
   const CHUNK = 8192 // below the argument limit of every engine
-  if (bytes.length <= CHUNK) return String.fromCharCode(...bytes)
+  if (bytes.length <= CHUNK) return String.fromCharCode.apply(null, bytes as unknown as number[])
   let text = ''
-  for (let start = 0; start < bytes.length; start += CHUNK) text += String.fromCharCode(...bytes.subarray(start, start + CHUNK))
+  for (let start = 0; start < bytes.length; start += CHUNK) text += String.fromCharCode.apply(null, bytes.subarray(start, start + CHUNK) as unknown as number[])
   return text
 }
 
@@ -60,9 +60,18 @@ function isAscii(text: string): boolean {
 
 /** Lower-case base 16. */
 export function encodeBase16(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += HEX_OF_BYTE[byte]
-  return text
+  if (bytes.length > 1024) {
+    let text = ''
+    for (const byte of bytes) text += HEX_OF_BYTE[byte]
+    return text
+  }
+  const codes = new Array<number>(bytes.length * 2)
+  for (let index = 0; index < bytes.length; index++) {
+    const digits = HEX_OF_BYTE[bytes[index]!]!
+    codes[index * 2] = digits.charCodeAt(0)
+    codes[index * 2 + 1] = digits.charCodeAt(1)
+  }
+  return String.fromCharCode(...codes)
 }
 
 /** Base 16 in either case. */

@@ -21,7 +21,7 @@ export interface DerivationHash {
 /** Gives the hash of an input by its absolute `.drv` path: remembered, or computed by `derivationHash` of the parsed `.drv`. */
 export type DerivationHashLookup = (drvPath: string) => DerivationHash
 
-const IMPURE_HASH = sha256Base16('impure')
+export const IMPURE_HASH = sha256Base16('impure')
 
 /** The hash under which others have this derivation as an input. Its output paths must be filled in. */
 export function derivationHash(derivation: Derivation, lookup: DerivationHashLookup): DerivationHash {
@@ -37,14 +37,19 @@ export function hashDerivationModulo(derivation: Derivation, lookup: DerivationH
   const outputs = [...derivation.outputs.keys()]
   if (type === 'fixed') {
     const output = derivation.outputs.get('out') as DerivationOutput & { readonly kind: 'fixed' }
-    const text = `fixed:out:${formatMethodAlgorithm(output.method, output.hash.algorithm)}:${formatHash(output.hash, 'base16')}:${output.path}`
-    return { base16: sha256Base16(text), deferred: false, outputs }
+    return { base16: fixedOutputHash(output), deferred: false, outputs }
   }
   if (type === 'impure') return { base16: IMPURE_HASH, deferred: true, outputs }
 
+  const { deferred, inputs } = inputsModulo(derivation, lookup)
+  return { base16: sha256Base16(printDerivationModulo(derivation, inputs, maskOutputs)), deferred: deferred || type === 'floating', outputs }
+}
+
+/** Names of outputs by the hash of the input that they are of, and whether some input's paths aren't known yet. */
+export function inputsModulo(derivation: Derivation, lookup: DerivationHashLookup): { readonly deferred: boolean; readonly inputs: ReadonlyMap<string, readonly string[]> } {
   // A deferred output may turn out to be known after all; only floating outputs here or below make it truly so.
-  let deferred = type === 'floating' || (derivation.dynamicInputs?.size ?? 0) > 0
-  const inputs = new Map<string, string[]>()
+  let deferred = (derivation.dynamicInputs?.size ?? 0) > 0
+  const inputs = new Map<string, readonly string[]>()
   for (const [drvPath, outputNames] of derivation.inputDerivations) {
     const hash = lookup(drvPath)
     deferred ||= hash.deferred
@@ -52,10 +57,14 @@ export function hashDerivationModulo(derivation: Derivation, lookup: DerivationH
       if (!hash.outputs.includes(outputName)) throw new FormatError(`derivation '${derivation.name}' wants output '${outputName}' of '${drvPath}', which has no such output`)
     }
     const others = inputs.get(hash.base16)
-    if (others === undefined) inputs.set(hash.base16, [...outputNames])
-    else others.push(...outputNames)
+    inputs.set(hash.base16, others === undefined ? outputNames : [...others, ...outputNames])
   }
-  return { base16: sha256Base16(printDerivationModulo(derivation, inputs, maskOutputs)), deferred, outputs }
+  return { deferred, inputs }
+}
+
+/** What stands for a fixed output: its content, however that is made. */
+export function fixedOutputHash(output: DerivationOutput & { readonly kind: 'fixed' }): string {
+  return sha256Base16(`fixed:out:${formatMethodAlgorithm(output.method, output.hash.algorithm)}:${formatHash(output.hash, 'base16')}:${output.path}`)
 }
 
 /**

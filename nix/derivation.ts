@@ -7,9 +7,11 @@
  * lists were sorted.
  */
 import { parseMethodAlgorithm, formatMethodAlgorithm, type ContentAddressMethod } from './content-address.ts'
-import { AtermReader, quote } from './aterm.ts'
+import { AtermReader } from './aterm.ts'
+import { BodyPrinter, printNames } from './derivation-printer.ts'
 import { FormatError } from './errors.ts'
 import { formatHash, hashBytes, parseHashDigits, type Hash, type HashAlgorithm } from './hash.ts'
+import { sortedUnique } from './sorting.ts'
 import { makeFixedOutputPath, makeTextPath, outputPathName, parseStorePath, type StorePath } from './store-path.ts'
 
 export type DerivationOutput =
@@ -181,15 +183,25 @@ function printInput(input: DynamicInput): string {
  * hash-modulo hashes. `inputs` maps a hash in base 16 to output names.
  */
 export function printDerivationModulo(derivation: Derivation, inputs: ReadonlyMap<string, readonly string[]>, maskOutputs: boolean): string {
-  const entries = [...inputs].sort(byKey).map(([hash, outputs]) => `("${hash}",${printNames(outputs)})`)
-  return `Derive(${printBody(derivation, entries, maskOutputs)}`
+  return `Derive(${printBody(derivation, [printInputs(inputs)], maskOutputs)}`
+}
+
+/** The list of inputs without its brackets: by `.drv` path, or by hash. */
+export function printInputs(inputs: ReadonlyMap<string, readonly string[]>): string {
+  const keys = sortedUnique([...inputs.keys()])
+  let text = ''
+  for (let i = 0; i < keys.length; i++) text += `${i === 0 ? '' : ','}("${keys[i]!}",${printNames(inputs.get(keys[i]!)!)})`
+  return text
 }
 
 function printBody(derivation: Derivation, inputs: readonly string[], maskOutputs: boolean): string {
-  const outputs = [...derivation.outputs].sort(byKey).map(([outputName, output]) => `("${outputName}",${printOutput(output, maskOutputs)})`)
-  const env = [...derivation.env].sort(byKey).map(([key, value]) => `(${quote(key)},${quote(maskOutputs && derivation.outputs.has(key) ? '' : value)})`)
-  return `[${outputs.join(',')}],[${inputs.join(',')}],${printNames(derivation.inputSources)},"${derivation.system}",${quote(derivation.builder)},`
-    + `[${derivation.args.map(quote).join(',')}],[${env.join(',')}])`
+  const { outputs, env } = derivation
+  return new BodyPrinter(derivation).print(printOutputs(outputs, maskOutputs), inputs.join(','), (name) => (maskOutputs ? '' : env.get(name)!))
+}
+
+/** The list of outputs without its brackets. */
+export function printOutputs(outputs: ReadonlyMap<string, DerivationOutput>, maskOutputs: boolean): string {
+  return [...outputs].sort(byKey).map(([outputName, output]) => `("${outputName}",${printOutput(output, maskOutputs)})`).join(',')
 }
 
 function printOutput(output: DerivationOutput, mask: boolean): string {
@@ -200,12 +212,6 @@ function printOutput(output: DerivationOutput, mask: boolean): string {
     case 'deferred': return '"","",""'
     case 'impure': return `"","${formatMethodAlgorithm(output.method, output.algorithm)}","impure"`
   }
-}
-
-/** A set of names or paths, without escapes: neither may hold a character that needs one. */
-function printNames(names: readonly string[]): string {
-  if (names.length === 0) return '[]'
-  return names.length === 1 ? `["${names[0]}"]` : `["${[...new Set(names)].sort().join('","')}"]`
 }
 
 function byKey(left: readonly [string, unknown], right: readonly [string, unknown]): number {

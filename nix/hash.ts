@@ -31,6 +31,8 @@ export type HashFactory = (algorithm: HashAlgorithm) => IncrementalHash
 export interface HashImplementation {
   readonly create: HashFactory
   readonly digest: (algorithm: HashAlgorithm, data: Uint8Array) => Uint8Array
+  /** Base 16 of the hash of a byte string: where an engine takes strings, derivations need no bytes in between. */
+  readonly base16OfText?: (algorithm: HashAlgorithm, text: string) => string
 }
 
 export const HASH_SIZE: Readonly<Record<HashAlgorithm, number>> = { md5: 16, sha1: 20, sha256: 32, sha512: 64 }
@@ -64,7 +66,7 @@ export function hashBytes(algorithm: HashAlgorithm, data: Uint8Array | string): 
 
 /** SHA-256 of a byte string in base 16: what hash-modulo and store paths are made of. */
 export function sha256Base16(data: string): string {
-  return encodeBase16(implementation.digest('sha256', bytesOfByteString(data)))
+  return implementation.base16OfText?.('sha256', data) ?? encodeBase16(implementation.digest('sha256', bytesOfByteString(data)))
 }
 
 /** A hash xor-folded to `size` bytes, as store paths use it. */

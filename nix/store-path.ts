@@ -5,6 +5,7 @@
  */
 import { encodeBase32, isBase32 } from './base32.ts'
 import type { ContentAddress } from './content-address.ts'
+import { sortedUnique } from './sorting.ts'
 import { FormatError } from './errors.ts'
 import { compressHash, formatHash, hashBytes, type Hash } from './hash.ts'
 
@@ -131,7 +132,7 @@ export function makeOutputPath(outputName: string, base16: string, derivation: s
 
 /** References, absolute; sorted and made unique here. */
 function typeWithReferences(type: string, references: readonly string[], self: boolean): string {
-  const others = references.length === 0 ? '' : `:${[...new Set(references)].sort().join(':')}`
+  const others = references.length === 0 ? '' : `:${sortedUnique(references).join(':')}`
   return `${type}${others}${self ? ':self' : ''}`
 }
 
@@ -139,6 +140,11 @@ function typeWithReferences(type: string, references: readonly string[], self: b
 export function makeTextPath(name: string, contentHash: Hash, references: readonly string[]): StorePath {
   if (contentHash.algorithm !== 'sha256') throw new FormatError(`the hash of a text must be SHA-256, not ${contentHash.algorithm}`)
   return makeStorePath(typeWithReferences('text', references, false), contentHash, name)
+}
+
+/** The same where the SHA-256 of the content is at hand in base 16. */
+export function makeTextPathOfBase16(name: string, base16: string, references: readonly string[]): StorePath {
+  return makeStorePathOfText(typeWithReferences('text', references, false), `sha256:${base16}`, name)
 }
 
 export interface FixedOutput extends ContentAddress {

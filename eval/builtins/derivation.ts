@@ -1,8 +1,8 @@
 /**
  * Ring: eval. `derivationStrict` and `placeholder`. Upstream counterpart: derivationStrictInternal in src/libexpr/primops.cc.
  */
-import { fillOutputPaths, derivationHash } from '../../nix/derivation-hash.ts'
-import { derivationPath, derivationReferences, fixedOutput, parseDerivation, printDerivation, type Derivation, type DerivationOutput } from '../../nix/derivation.ts'
+import { completeDerivation, type CompletedDerivation } from '../../nix/derivation-completion.ts'
+import { fixedOutput, parseDerivation, type Derivation, type DerivationOutput } from '../../nix/derivation.ts'
 import { FormatError } from '../../nix/errors.ts'
 import type { ContentAddressMethod } from '../../nix/content-address.ts'
 import { isHashAlgorithm, type HashAlgorithm } from '../../nix/hash.ts'
@@ -13,7 +13,7 @@ import { guarded } from '../files.ts'
 import { showLocation } from '../printing/locations.ts'
 import { jsonString, valueToJson } from '../printing/to-json.ts'
 import { callSite } from '../runtime/call.ts'
-import { coerceToString } from '../runtime/coerce.ts'
+import { coerceToString, type Coercion } from '../runtime/coerce.ts'
 import { EvaluationError } from '../runtime/errors.ts'
 import { forceAttributes, forceBoolean, forceList, forcePlainString, forceString, requireAttribute } from '../runtime/expect.ts'
 import { machine } from '../runtime/machine.ts'
@@ -78,11 +78,21 @@ function instantiate(evaluator: Evaluator, name: string, attributes: Attributes)
   speculate(names.length, (i) => {
     const key = names[i]!
     if (key === '__ignoreNulls') return
-    traced(() => processAttribute(evaluator, draft, key, attributes.values[i]!, ignoreNulls), () => `while evaluating attribute '${key}' of derivation '${name}'`, locations?.[i], depth)
+    // not by `traced`: half a million attributes would make two functions each
+    try {
+      processAttribute(evaluator, draft, key, attributes.values[i]!, ignoreNulls)
+    } catch (error) {
+      if (error instanceof EvaluationError) error.addTrace(`while evaluating attribute '${key}' of derivation '${name}'`, locations?.[i], depth)
+      throw error
+    }
   })
   if (draft.json !== undefined) draft.env.set('__json', `{${draft.json.join(',')}}`)
   return finish(evaluator, draft)
 }
+
+const VARIABLE: Coercion = { more: true, copy: true, doing: '' }
+const ARGUMENT: Coercion = { more: true, copy: true, doing: 'while evaluating an element of the argument list' }
+const SETTINGS: ReadonlySet<string> = new Set(['builder', 'system', 'outputHash', 'outputHashAlgo', 'outputHashMode', 'outputs'])
 
 function processAttribute(evaluator: Evaluator, draft: Draft, key: string, slot: Slot, ignoreNulls: boolean): void {
   if (ignoreNulls && force(slot) === null) return
@@ -93,14 +103,14 @@ function processAttribute(evaluator: Evaluator, draft: Draft, key: string, slot:
   } else if (key === 'args') {
     const list = forceList(slot, '', NO_SITE)
     speculate(list.length, (i) => {
-      draft.args.push(coerceToString(evaluator, list[i]!, draft.context, { more: true, copy: true, doing: 'while evaluating an element of the argument list' }, NO_SITE))
+      draft.args.push(coerceToString(evaluator, list[i]!, draft.context, ARGUMENT, NO_SITE))
     })
   } else if (draft.json !== undefined) {
     if (key !== '__structuredAttrs') processStructured(evaluator, draft, key, slot)
   } else {
-    const text = coerceToString(evaluator, slot, draft.context, { more: true, copy: true, doing: '' }, NO_SITE)
+    const text = coerceToString(evaluator, slot, draft.context, VARIABLE, NO_SITE)
     draft.env.set(key, text)
-    applySetting(draft, key, text, () => text.split(/[ \t\n\r]+/).filter((part) => part !== ''))
+    if (SETTINGS.has(key)) applySetting(draft, key, text, () => text.split(/[ \t\n\r]+/).filter((part) => part !== ''))
   }
 }
 
@@ -194,19 +204,16 @@ function finish(evaluator: Evaluator, draft: Draft): Value {
     }
   }
   const draftDerivation: Derivation = { name, outputs: made, inputDerivations, inputSources, system: draft.system, builder: draft.builder, args: draft.args, env }
-  const derivation = inNixTerms(() => (draft.outputHash === undefined && !draft.contentAddressed && !draft.impure ? fillOutputPaths(draftDerivation, evaluator.derivationHashOf) : draftDerivation))
-  return write(evaluator, derivation)
+  return write(evaluator, inNixTerms(() => completeDerivation(draftDerivation, evaluator.derivationHashOf)))
 }
 
-function write(evaluator: Evaluator, derivation: Derivation): Value {
-  const aterm = printDerivation(derivation)
-  const drvPath = derivationPath(derivation, aterm).toString()
+function write(evaluator: Evaluator, { drvPath, aterm, outputs, references, hash }: CompletedDerivation): Value {
   if (!evaluator.derivationHashes.has(drvPath)) {
-    evaluator.derivationHashes.set(drvPath, derivationHash(derivation, evaluator.derivationHashOf))
-    evaluator.io.addDerivation(drvPath, aterm, derivationReferences(derivation))
+    evaluator.derivationHashes.set(drvPath, hash)
+    evaluator.io.addDerivation(drvPath, aterm, references)
   }
   const entries: [string, Slot][] = [['drvPath', new ContextString(drvPath, singleContext('deep', drvPath))]]
-  for (const [output, kind] of derivation.outputs) {
+  for (const [output, kind] of outputs) {
     entries.push([output, new ContextString('path' in kind ? kind.path : upstreamPlaceholder(drvPath, output), singleContext('built', drvPath, output))])
   }
   return attributesOf(entries)

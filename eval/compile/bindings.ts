@@ -6,9 +6,9 @@ import { shownLocation, siteOf, type Site } from '../runtime/site.ts'
 import { force, Thunk } from '../runtime/thunk.ts'
 import { showLocation } from '../printing/locations.ts'
 import { printAttributeName } from '../text/printing.ts'
-import { Layout } from '../values/layout.ts'
+import { Layout, layoutOf } from '../values/layout.ts'
 import type { Location } from '../values/location.ts'
-import { attributesWithLocations, mergeAttributes } from '../values/make.ts'
+import { mergeAttributes } from '../values/make.ts'
 import { byBytes } from '../values/order.ts'
 import { Attributes, EMPTY_ATTRIBUTES, type Frame, type Slot } from '../values/value.ts'
 import { internName } from './names.ts'
@@ -201,24 +201,36 @@ function addDynamic(bindings: Bindings, context: Context, fixed: (frame: Frame) 
     make: context.compiler.delayed(binding.value, context),
   }))
   if (dynamic.length === 1 && bindings.static.length === 0) return singleDynamic(dynamic[0]!)
+  // The same names as last time give the same layout.
+  let last: { readonly base: Layout; readonly added: readonly string[]; readonly layout: Layout; readonly order: readonly number[] } | undefined
   return (frame) => {
     const base = fixed(frame)
-    const names = [...base.layout.names]
+    const given = base.layout.names.length
+    const added: string[] = []
+    const sites: Site[] = []
     const values = [...base.values]
-    const locations: (Location | undefined)[] = base.layout.locations === undefined ? names.map(() => undefined) : [...base.layout.locations]
     for (const { site, name, make } of dynamic) {
       const nameValue = name(frame)
       if (nameValue === null) continue
       const text = forcePlainString(nameValue, 'while evaluating the name of a dynamic attribute', site)
-      const before = names.indexOf(text)
-      if (before >= 0) {
-        throw new EvaluationError('eval', `dynamic attribute '${printAttributeName(text)}' already defined at ${showLocation(shownLocation(locations[before]))}`, { location: site })
+      const before = base.layout.find(text)
+      const other = added.indexOf(text)
+      if (before >= 0 || other >= 0) {
+        throw new EvaluationError('eval', `dynamic attribute '${printAttributeName(text)}' already defined at ${showLocation(shownLocation(before >= 0 ? base.layout.locations?.[before] : sites[other]))}`, { location: site })
       }
-      names.push(text)
+      added.push(text)
+      sites.push(site)
       values.push(make(frame))
-      locations.push(site)
     }
-    return attributesWithLocations(names, values, locations)
+    if (added.length === 0) return base
+    if (last?.base !== base.layout || last.added.length !== added.length || !added.every((name, i) => name === last!.added[i])) {
+      const located = base.layout.locations ?? new Array<Location | undefined>(given).fill(undefined)
+      last = { base: base.layout, added, ...layoutOf([...base.layout.names, ...added], [...located, ...sites]) }
+    }
+    const { order } = last
+    const sorted = new Array<Slot>(order.length)
+    for (let i = 0; i < order.length; i++) sorted[i] = values[order[i]!]!
+    return new Attributes(last.layout, sorted)
   }
 }
 

@@ -3,10 +3,10 @@
  * expression has two forms: strict code gives a value, delayed code a slot (a thunk, unless the value costs nothing).
  * What a thunk or a function contains is compiled when it first runs.
  */
-import type { Expression } from '../syntax/ast.ts'
+import type { AttributeName, Expression } from '../syntax/ast.ts'
 import { EvaluationError } from '../runtime/errors.ts'
 import { siteOf } from '../runtime/site.ts'
-import { force, Thunk, type Code } from '../runtime/thunk.ts'
+import { force, settled, Thunk, type Code } from '../runtime/thunk.ts'
 import { Attributes, EMPTY_ATTRIBUTES, EMPTY_LIST, Float, intValue, PathValue, type Frame, type Slot, type Value } from '../values/value.ts'
 import { expectAttributes, expectBoolean } from '../runtime/expect.ts'
 import type { Location } from '../values/location.ts'
@@ -14,8 +14,9 @@ import { printExpression } from '../syntax/print.ts'
 import { compileAttributes, compileLet } from './bindings.ts'
 import { compileCall, compileLambda } from './functions.ts'
 import { compileBinary, compileInterpolation } from './operators.ts'
-import { delayedContext, openFrame, reader, resolve, Scope, type Compiler, type Context, type Delayed, type Strict } from './scope.ts'
-import { compileHasAttribute, compileSelect } from './select.ts'
+import { internName } from './names.ts'
+import { delayedContext, openFrame, reader, resolve, Scope, type Compiler, type Context, type Delayed, type Place, type Strict } from './scope.ts'
+import { attributeFinder, compileHasAttribute, compileSelect } from './select.ts'
 import { assertEqual } from '../runtime/equality.ts'
 
 /** Code of thunks that is compiled when one is first forced. */
@@ -90,6 +91,7 @@ export function compileDelayed(expression: Expression, context: Context): Delaye
         const { value } = resolution
         return () => value
       }
+      if (resolution.kind === 'with') return delayedWith(expression, resolution.places, context)
       if (resolution.kind === 'local') {
         const read = reader(resolution.place)
         const code = new DelayedCode(expression, context)
@@ -102,10 +104,50 @@ export function compileDelayed(expression: Expression, context: Context): Delaye
       }
       break
     }
+    case 'select': {
+      const early = delayedSelect(expression, context)
+      if (early !== undefined) return early
+      break
+    }
     default: break
   }
   const code = new DelayedCode(expression, context)
   return (frame) => new Thunk(code, frame)
+}
+
+/** A variable of a `with` whose set is known and has it: its slot. Else a thunk. */
+function delayedWith(expression: Expression & { readonly kind: 'variable' }, places: readonly Place[], context: Context): Delayed {
+  const read = reader(places[0]!)
+  const find = attributeFinder(internName(expression.name))
+  const code = new DelayedCode(expression, context)
+  return (frame) => {
+    const set = settled(read(frame) as Slot)
+    if (set instanceof Attributes) {
+      const found = find(set)
+      if (found !== undefined) return settled(found)
+    }
+    return new Thunk(code, frame)
+  }
+}
+
+/** `a.b.c` of a variable: the slot itself where all that leads to it is known, which spares a thunk and a force. */
+function delayedSelect(expression: Expression & { readonly kind: 'select' }, context: Context): Delayed | undefined {
+  const { subject, path } = expression
+  if (subject.kind !== 'variable' || path.some((name) => name.kind !== 'static')) return undefined
+  const resolution = resolve(subject.name, context)
+  if (resolution.kind !== 'local') return undefined
+  const read = reader(resolution.place)
+  const finders = path.map((name) => attributeFinder(internName((name as AttributeName & { readonly kind: 'static' }).name)))
+  const code = new DelayedCode(expression, context)
+  return (frame) => {
+    let at = read(frame) as Slot | undefined
+    for (let i = 0; i < finders.length; i++) {
+      const set = at instanceof Thunk && at.code === null ? (at.payload as Value) : at
+      if (!(set instanceof Attributes)) return new Thunk(code, frame)
+      at = finders[i]!(set)
+    }
+    return at === undefined ? new Thunk(code, frame) : settled(at)
+  }
 }
 
 export const COMPILER: Compiler = { strict: compileStrict, delayed: compileDelayed }
@@ -139,11 +181,12 @@ function compileVariable(expression: Expression & { readonly kind: 'variable' },
       return (frame) => force(read(frame) as Slot)
     }
     case 'with': {
-      const readers = resolution.places.map(reader)
+      const scopes = resolution.places.map((place) => ({ read: reader(place), find: attributeFinder(internName(name)) }))
       return (frame) => {
-        for (const read of readers) {
+        for (let i = 0; i < scopes.length; i++) {
+          const { read, find } = scopes[i]!
           const attributes = expectAttributes(force(read(frame) as Slot), 'while evaluating the first subexpression of a with expression', site)
-          const found = attributes.get(name)
+          const found = find(attributes)
           if (found !== undefined) return force(found)
         }
         throw new EvaluationError('undefined-variable', `undefined variable '${name}'`, { location: site })

@@ -6,7 +6,7 @@ import { expectAttributes, expectBoolean } from '../runtime/expect.ts'
 import { addValues, concatLists } from '../runtime/operations.ts'
 import { noteAborted } from '../runtime/needs.ts'
 import { siteOf, type Site } from '../runtime/site.ts'
-import { speculate, probe } from '../runtime/speculate.ts'
+import { probe, speculate, speculateRest } from '../runtime/speculate.ts'
 import { Suspended } from '../io.ts'
 import { machine, restoreMachine } from '../runtime/machine.ts'
 import { mergeAttributes } from '../values/make.ts'
@@ -91,12 +91,24 @@ function compileAddition(expression: Binary, context: Context): Strict {
         }
         return addValues(host, left, () => right, start.site, link.rightSite, link.site)
       }
+      if (typeof left === 'string') {
+        const right = link.run(frame)
+        return typeof right === 'string' ? left + right : addValues(host, left, () => right, start.site, link.rightSite, link.site)
+      }
       return addValues(host, left, () => link.run(frame), start.site, link.rightSite, link.site)
     }
   }
   return (frame) => {
     let value = start.run(frame)
-    for (const link of rest) value = addValues(host, value, () => link.run(frame), start.site, link.rightSite, link.site)
+    for (let i = 0; i < rest.length; i++) {
+      const link = rest[i]!
+      if (typeof value === 'string') {
+        const right = link.run(frame)
+        value = typeof right === 'string' ? value + right : addValues(host, value, () => right, start.site, link.rightSite, link.site)
+      } else {
+        value = addValues(host, value, () => link.run(frame), start.site, link.rightSite, link.site)
+      }
+    }
     return value
   }
 }
@@ -174,17 +186,31 @@ export function compileInterpolation(expression: Expression & { readonly kind: '
   }))
   const { length } = parts
   return (frame) => {
-    const builder = new ContextBuilder()
+    const { forcing, depth, speculating } = machine
+    let builder: ContextBuilder | undefined
     let text = ''
-    speculate(length, (i) => {
-      const part = parts[i]!
-      if (part.text !== undefined) {
-        text += part.text
-        return
+    let i = 0
+    try {
+      for (; i < length; i++) {
+        const part = parts[i]!
+        if (part.text !== undefined) {
+          text += part.text
+          continue
+        }
+        const value = part.run(frame)
+        if (typeof value === 'string') text += value
+        else text += coerceToString(host, value, (builder ??= new ContextBuilder()), STRING_PART, part.site)
       }
-      const value = part.run(frame)
-      text += typeof value === 'string' ? value : coerceToString(host, value, builder, STRING_PART, part.site)
-    })
-    return stringValue(text, builder.build())
+    } catch (error) {
+      // not by `speculate`, which takes a function: strings are many
+      if (error instanceof Suspended) {
+        speculateRest({ forcing, depth, speculating }, i + 1, length, (rest) => {
+          const { run, site } = parts[rest]!
+          coerceToString(host, run(frame), new ContextBuilder(), STRING_PART, site)
+        })
+      }
+      throw error
+    }
+    return builder === undefined ? text : stringValue(text, builder.build())
   }
 }

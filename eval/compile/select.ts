@@ -23,17 +23,21 @@ function compileStep(name: AttributeName, context: Context): Step {
       return subject instanceof Attributes ? subject.get(text) : undefined
     }
   }
-  const text = internName(name.name)
+  const find = attributeFinder(internName(name.name))
+  return (subject) => (subject instanceof Attributes ? find(subject) : undefined)
+}
+
+/** Finds the attribute of an (interned) name at one place of the program; undefined where a set lacks it. */
+export function attributeFinder(name: string): (attributes: Attributes) => Slot | undefined {
   let lastLayout: Layout | undefined
   let lastIndex = -1
-  return (subject) => {
-    if (!(subject instanceof Attributes)) return undefined
-    const { layout } = subject
+  return (attributes) => {
+    const { layout } = attributes
     if (layout !== lastLayout) {
-      lastIndex = layout.find(text)
+      lastIndex = layout.find(name)
       lastLayout = layout
     }
-    return lastIndex < 0 ? undefined : subject.values[lastIndex]
+    return lastIndex < 0 ? undefined : attributes.values[lastIndex]
   }
 }
 

@@ -30,6 +30,8 @@ export class LambdaCode implements Callee {
   readonly name: string | undefined
   readonly location: Location
   readonly parameter: BoundParameter
+  /** Of a parameter that is a plain name, else -1. */
+  readonly nameSlot: number
   /** The function that takes the next argument in the same frame. */
   readonly next: LambdaCode | undefined
   /** Whether the frame of its closure already holds earlier arguments, and is copied for a call. */
@@ -52,6 +54,7 @@ export class LambdaCode implements Callee {
     this.name = options.name
     this.location = options.location
     this.parameter = options.parameter
+    this.nameSlot = options.parameter.kind === 'name' ? options.parameter.slot : -1
     this.next = options.next
     this.continues = options.continues
     this.start = options.start
@@ -82,11 +85,12 @@ export class LambdaCode implements Callee {
 
   /** Puts an argument into its slots. */
   bind(frame: Frame, argument: Slot, site: Site): void {
-    const parameter = this.parameter
-    if (parameter.kind === 'name') {
-      frame[parameter.slot] = argument
+    const slot = this.nameSlot
+    if (slot >= 0) {
+      frame[slot] = argument
       return
     }
+    const parameter = this.parameter as BoundParameter & { readonly kind: 'pattern' }
     const value = force(argument)
     if (!(value instanceof Attributes)) {
       throw new EvaluationError('type', `expected a set but found ${showType(value)}: ${showExcerpt(value)}`, {

@@ -5,7 +5,7 @@
  */
 import { Suspended } from '../io.ts'
 import { asEvaluationError } from './errors.ts'
-import { machine, markMachine, restoreMachine } from './machine.ts'
+import { machine, markMachine, restoreMachine, type MachineMark } from './machine.ts'
 import { noteAborted } from './needs.ts'
 
 /** Trials that one attempt of an attribute may make; the session sets it. */
@@ -19,14 +19,16 @@ export function speculate(count: number, work: (index: number) => void): void {
     for (; index < count; index++) work(index)
   } catch (error) {
     if (!(error instanceof Suspended)) throw error
-    noteAborted(forcing)
-    restoreMachine({ forcing, depth, speculating })
-    for (index++; index < count; index++) {
-      const rest = index
-      probe(() => work(rest))
-    }
+    speculateRest({ forcing, depth, speculating }, index + 1, count, work)
     throw error
   }
+}
+
+/** Tries what comes after something that suspended. `mark` is the machine before it all. */
+export function speculateRest(mark: MachineMark, from: number, count: number, work: (index: number) => void): void {
+  noteAborted(mark.forcing)
+  restoreMachine(mark)
+  for (let index = from; index < count; index++) probe(() => work(index))
 }
 
 /** Tries something for its needs only. */

@@ -22,8 +22,9 @@ export interface RemovalPlan {
 const CACHE_LIMIT = 256
 /** Up to this size, comparing names in turn is quicker than hashing. */
 const LINEAR = 8
-/** Searches before names are hashed. */
+/** Searches before names are hashed: hashing all of them must pay. */
 const SEARCHES = 12
+const SEARCHES_PER_NAME = 1 / 4
 
 export class Layout {
   /** Sorted by bytes, without duplicates. */
@@ -34,7 +35,8 @@ export class Layout {
   private searches: number
   private lastRight: Layout | undefined
   private merges: Map<Layout, MergePlan> | undefined
-  private removals: Map<string, RemovalPlan> | undefined
+  private lastRemoved: readonly string[] | undefined
+  private lastRemoval: RemovalPlan | undefined
   private bare: Layout | undefined
 
   constructor(names: readonly string[], locations?: readonly (Location | undefined)[]) {
@@ -44,7 +46,8 @@ export class Layout {
     this.searches = 0
     this.lastRight = undefined
     this.merges = undefined
-    this.removals = undefined
+    this.lastRemoved = undefined
+    this.lastRemoval = undefined
     this.bare = undefined
   }
 
@@ -61,7 +64,7 @@ export class Layout {
       return found === undefined ? -1 : found
     }
     // Most layouts are asked only a few times; hashing all names pays after that.
-    if (++this.searches > SEARCHES) return this.indexed().get(name) ?? -1
+    if (++this.searches > SEARCHES && this.searches > length * SEARCHES_PER_NAME) return this.indexed().get(name) ?? -1
     let low = 0
     let high = length - 1
     while (low <= high) {
@@ -102,15 +105,13 @@ export class Layout {
   }
 
   without(names: readonly string[]): RemovalPlan {
-    const key = names.join('\0')
-    const known = this.removals?.get(key)
-    if (known !== undefined) return known
-    const removed = new Set(names)
+    if (this.lastRemoved !== undefined && sameNames(this.lastRemoved, names)) return this.lastRemoval!
+    const removed = setOf(names)
     const kept: number[] = []
     for (let i = 0; i < this.names.length; i++) if (!removed.has(this.names[i]!)) kept.push(i)
     const plan = { layout: kept.length === this.names.length ? this : this.pick(kept), kept: Int32Array.from(kept) }
-    if (this.removals === undefined || this.removals.size >= CACHE_LIMIT) this.removals = new Map()
-    this.removals.set(key, plan)
+    this.lastRemoved = names
+    this.lastRemoval = plan
     return plan
   }
 
@@ -119,6 +120,23 @@ export class Layout {
     const locations = this.locations
     return new Layout(indices.map((i) => this.names[i]!), locations === undefined ? undefined : indices.map((i) => locations[i]))
   }
+}
+
+/** The set of the names asked for last: a package set removes the same dozen from each package's arguments. */
+let lastNames: readonly string[] = []
+let lastSet: ReadonlySet<string> = new Set()
+
+function setOf(names: readonly string[]): ReadonlySet<string> {
+  if (sameNames(lastNames, names)) return lastSet
+  lastNames = names
+  lastSet = new Set(names)
+  return lastSet
+}
+
+function sameNames(left: readonly string[], right: readonly string[]): boolean {
+  if (left.length !== right.length) return false
+  for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return false
+  return true
 }
 
 function planMerge(left: Layout, right: Layout): MergePlan {

@@ -48,28 +48,36 @@ export function mergeAttributes(left: Attributes, right: Attributes): Attributes
 function mergeOnce(left: Attributes, right: Attributes): Attributes {
   const l = left.layout.names
   const r = right.layout.names
+  const lv = left.values
+  const rv = right.values
   const ll = left.layout.locations
   const rl = right.layout.locations
-  const names: string[] = []
-  const values: Slot[] = []
-  const locations: (Location | undefined)[] | undefined = ll === undefined && rl === undefined ? undefined : []
+  const most = l.length + r.length
+  const names = new Array<string>(most)
+  const values = new Array<Slot>(most)
+  const locations = ll === undefined && rl === undefined ? undefined : new Array<Location | undefined>(most)
   let i = 0
   let j = 0
-  while (i < l.length || j < r.length) {
+  let at = 0
+  for (; i < l.length || j < r.length; at++) {
     const a = l[i]
     const b = r[j]
     if (j >= r.length || (i < l.length && a! < b!)) {
-      names.push(a!)
-      values.push(left.values[i]!)
-      if (locations !== undefined) locations.push(ll?.[i])
+      names[at] = a!
+      values[at] = lv[i]!
+      if (locations !== undefined) locations[at] = ll?.[i]
       i++
       continue
     }
     if (a === b) i++
-    names.push(b!)
-    values.push(right.values[j]!)
-    if (locations !== undefined) locations.push(rl?.[j])
+    names[at] = b!
+    values[at] = rv[j]!
+    if (locations !== undefined) locations[at] = rl?.[j]
     j++
   }
-  return new Attributes(names.length === r.length ? right.layout : new Layout(names, locations), values)
+  values.length = at
+  if (at === r.length) return new Attributes(right.layout, values)
+  names.length = at
+  if (locations !== undefined) locations.length = at
+  return new Attributes(new Layout(at === l.length ? l : names, locations), values)
 }
