@@ -10,6 +10,7 @@ import { STORE_DIRECTORY } from '../nix/store-path.ts'
 import {
   endEvaluation, getEvaluation, jobDerivations, type RecordedJob, recordEvaluated, recordFatalError, recordJobErrors, recordJobs, setEvaluationState, unfinishedJobNodes,
 } from '../state/evaluations.ts'
+import { wakeJobset } from '../state/triggers.ts'
 import { beginRuns } from '../state/nodes.ts'
 import { registerWaiter } from '../state/waiters.ts'
 import type { KnownDerivation } from './derivations.ts'
@@ -169,8 +170,8 @@ function jobOf({ drvPath, derivation, outputs, options }: KnownDerivation): Foun
 }
 
 /** The local activities of the evaluation workflow. */
-export function settleActivities(parts: Pick<Dependencies, 'database' | 'figures'>): Pick<EvaluationActivities, 'settleEvaluation' | 'failEvaluation'> {
-  const { database: { db }, figures } = parts
+export function settleActivities(parts: Pick<Dependencies, 'database' | 'figures' | 'motion'>): Pick<EvaluationActivities, 'settleEvaluation' | 'failEvaluation'> {
+  const { database: { db }, figures, motion } = parts
   return {
     settleEvaluation: ({ evaluationId }) => withKinds(async () => {
       const evaluation = await getEvaluation(db, evaluationId)
@@ -182,11 +183,13 @@ export function settleActivities(parts: Pick<Dependencies, 'database' | 'figures
         if (waiter !== undefined) return { kind: 'waiting', waiter }
       }
       figures.evaluations.ended.inc({ state: await endEvaluation(db, evaluationId) })
+      await wakeJobset(db, motion, evaluation.jobsetId)
       return { kind: 'ended' }
     }),
     failEvaluation: ({ evaluationId }, { state, message }) => withKinds(async () => {
       await setEvaluationState(db, evaluationId, state, message)
       figures.evaluations.ended.inc({ state })
+      await wakeJobset(db, motion, (await getEvaluation(db, evaluationId))?.jobsetId ?? null)
     }),
   }
 }

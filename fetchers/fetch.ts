@@ -22,13 +22,15 @@ import { renderNar } from '../store/render-nar.ts'
 import type { PathInfo } from '../store/path-info/interface.ts'
 import type { Downloader } from './download.ts'
 import { DownloadError, withoutPassword } from './errors.ts'
-import type { GitFetcher } from './git.ts'
+import type { GitCredentials, GitFetcher } from './git.ts'
 import type { Download, DownloadOptions, DownloadProgress } from './interface.ts'
 import { candidates } from './mirrors.ts'
 
 export interface FetchOptions {
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: DownloadProgress) => void
+  /** For the server of a git repository. */
+  readonly credentials?: GitCredentials
 }
 
 /** What the download gave, stored but not registered; or why there is nothing. */

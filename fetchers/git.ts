@@ -31,6 +31,13 @@ export type GitCheckout =
 
 export interface GitOptions {
   readonly signal?: AbortSignal
+  /** For the server of the repository, over HTTP; not for those of submodules. */
+  readonly credentials?: GitCredentials
+}
+
+export interface GitCredentials {
+  readonly username: string
+  readonly password: string
 }
 
 const FULL_REVISION = /^([0-9a-f]{40}|[0-9a-f]{64})$/
@@ -88,6 +95,18 @@ export class GitFetcher {
       const revisionCount = source.shallow ? undefined : Number(await runText('git', [...inside.args, 'rev-list', '--count', revision], inside.options))
       return { kind: 'commit', repository, revision, lastModified, ...(revisionCount !== undefined && { revisionCount }) }
     })
+  }
+
+  /** The revision that a branch, tag or HEAD has on the server now; nothing is fetched. */
+  async remoteRevision(source: Pick<GitSource, 'url' | 'ref'>, options: GitOptions = {}): Promise<string> {
+    const { args, options: commandOptions } = this.#command([], source.url, options)
+    const ref = source.ref === undefined ? 'HEAD' : fullRef(source.ref)
+    const listed = await runText('git', [...args, 'ls-remote', '--', addressOf(source.url), ref, `${ref}^{}`], commandOptions)
+    const found = new Map(listed.split('\n').map((line) => line.split('\t').reverse() as [string, string]))
+    // of an annotated tag, what it points to
+    const revision = found.get(`${ref}^{}`) ?? found.get(ref)
+    if (revision === undefined || !FULL_REVISION.test(revision)) throw new DownloadError(source.url, `the repository has no '${source.ref ?? 'HEAD'}'`, { permanent: true })
+    return revision
   }
 
   async #alone<T>(repository: string, work: () => Promise<T>): Promise<T> {
@@ -164,12 +183,19 @@ export class GitFetcher {
   }
 
   /** Nothing may ask for a password, and whose repository it is does not matter: nothing of it is executed. */
-  #command(before: readonly string[], url: string, { signal }: GitOptions, folder?: string): { readonly args: string[]; readonly options: CommandOptions } {
+  #command(before: readonly string[], url: string, { signal, credentials }: GitOptions, folder?: string): { readonly args: string[]; readonly options: CommandOptions } {
     return {
       args: ['-c', 'safe.directory=*', '-c', 'protocol.file.allow=always', '-c', 'gc.auto=0', ...(folder === undefined ? [] : ['-C', folder]), ...before],
-      options: { url, install: 'git', environment: { GIT_TERMINAL_PROMPT: '0', GIT_ASKPASS: 'true', LC_ALL: 'C' }, ...(signal && { signal }) },
+      options: { url, install: 'git', environment: { GIT_TERMINAL_PROMPT: '0', GIT_ASKPASS: 'true', LC_ALL: 'C', ...(credentials ? authorisation(addressOf(url), credentials) : {}) }, ...(signal && { signal }) },
     }
   }
+}
+
+/** As configuration in the environment, which other users of the machine can't read, and for this server only. */
+function authorisation(address: string, { username, password }: GitCredentials): Readonly<Record<string, string>> {
+  if (!/^https?:/.test(address)) return {}
+  const header = `Authorization: Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+  return { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: `http.${new URL(address).origin}/.extraHeader`, GIT_CONFIG_VALUE_0: header }
 }
 
 /** `main` is a branch; `refs/…` and HEAD are what they are. */

@@ -7,7 +7,7 @@ import type { BlobStore } from '../store/blobs/interface.ts'
 import type { PathInfoStore } from '../store/path-info/interface.ts'
 import { Downloader } from './download.ts'
 import { fetchLocked, type FetchOptions, type FetchOutcome } from './fetch.ts'
-import { GitFetcher } from './git.ts'
+import { GitFetcher, type GitOptions } from './git.ts'
 import { DOWNLOAD_DEFAULTS, type DownloadSettings } from './interface.ts'
 import { fetchUnlocked } from './unlocked.ts'
 
@@ -16,6 +16,8 @@ export interface Fetchers {
   fetch(request: FetchRequest, options?: FetchOptions): Promise<FetchOutcome>
   /** A fetch without a hash: stored and registered. Throws where it can't be had. */
   fetchUnlocked(request: UnlockedFetch, options?: FetchOptions): Promise<UnlockedFetchResult>
+  /** The revision that a git reference has on its server now; nothing is fetched. Throws where it can't be had. */
+  gitRevision(source: { readonly url: string; readonly ref?: string }, options?: GitOptions): Promise<string>
   close(): Promise<void>
 }
 
@@ -31,6 +33,7 @@ export function openFetchers(settings: FetchersSettings, store: { readonly blobs
   return {
     fetch: async (request, options) => await fetchLocked(request, parts, options),
     fetchUnlocked: async (request, options) => await fetchUnlocked(request, parts, options),
+    gitRevision: async (source, options) => await parts.git.remoteRevision(source, options),
     close: async () => await downloader.close(),
   }
 }

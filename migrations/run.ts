@@ -10,6 +10,7 @@ import * as farm from './0002_farm.ts'
 import * as api from './0003_api.ts'
 import * as traces from './0004_traces.ts'
 import * as jobsets from './0005_jobsets.ts'
+import * as access from './0006_access.ts'
 
 /** Every migration by name; listed rather than found in the folder, so that a bundle holds them too. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -18,6 +19,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0003_api': api,
   '0004_traces': traces,
   '0005_jobsets': jobsets,
+  '0006_access': access,
 }
 
 /** Applies what is missing; returns the names of the migrations applied. Throws the database's own error if one fails (nothing of it stays). */

@@ -9,8 +9,12 @@ CREATE TABLE api_token (
   expires_at timestamp with time zone,
   revoked_at timestamp with time zone,
   used_at timestamp with time zone,
+  user_id bigint,
+  project_id bigint,
   UNIQUE (hash),
-  PRIMARY KEY (id)
+  PRIMARY KEY (id),
+  FOREIGN KEY (project_id) REFERENCES project(id) ON DELETE CASCADE,
+  FOREIGN KEY (user_id) REFERENCES farm_user(id) ON DELETE CASCADE
 );
 
 CREATE TABLE attempt (
@@ -31,6 +35,18 @@ CREATE TABLE attempt (
   FOREIGN KEY (node_id) REFERENCES node(id),
   CHECK ((step = ANY (ARRAY['preparing'::text, 'substituting'::text, 'fetching'::text, 'building'::text, 'uploading'::text, 'ended'::text])))
 );
+
+CREATE TABLE audit (
+  id bigint not null generated always as identity,
+  at timestamp with time zone not null default now(),
+  principal text not null,
+  action text not null,
+  project text,
+  detail jsonb not null default '{}'::jsonb,
+  request_id text,
+  PRIMARY KEY (id)
+);
+CREATE INDEX audit_project ON audit USING btree (project, id);
 
 CREATE TABLE blob_manifest (
   digest bytea not null,
@@ -82,6 +98,16 @@ CREATE TABLE build_result (
   read_at timestamp with time zone default now(),
   PRIMARY KEY (node_id),
   FOREIGN KEY (node_id) REFERENCES node(id) ON DELETE CASCADE
+);
+
+CREATE TABLE credential (
+  project_id bigint not null,
+  name text not null,
+  username text not null default ''::text,
+  sealed bytea not null,
+  created_at timestamp with time zone not null default now(),
+  PRIMARY KEY (project_id, name),
+  FOREIGN KEY (project_id) REFERENCES project(id) ON DELETE CASCADE
 );
 
 CREATE TABLE demand (
@@ -173,6 +199,22 @@ CREATE INDEX event_evaluation ON event USING btree (evaluation_id, id);
 CREATE INDEX event_node ON event USING btree (node_id, id);
 CREATE INDEX event_order ON event USING btree (xid, id);
 
+CREATE TABLE farm_user (
+  id bigint not null generated always as identity,
+  name text not null,
+  display_name text not null default ''::text,
+  email text,
+  password text,
+  subject text,
+  role text,
+  created_at timestamp with time zone not null default now(),
+  disabled_at timestamp with time zone,
+  UNIQUE (name),
+  UNIQUE (subject),
+  PRIMARY KEY (id),
+  CHECK ((role = 'administrator'::text))
+);
+
 CREATE TABLE follower (
   name text not null,
   xid xid8 not null,
@@ -244,12 +286,17 @@ CREATE TABLE jobset_trigger (
   overrides jsonb not null default '{}'::jsonb,
   idempotency_key text,
   created_at timestamp with time zone not null default now(),
+  taken_at timestamp with time zone,
+  evaluation_id bigint,
   UNIQUE (idempotency_key),
   PRIMARY KEY (id),
+  FOREIGN KEY (evaluation_id) REFERENCES evaluation(id) ON DELETE SET NULL,
   FOREIGN KEY (jobset_id) REFERENCES jobset(id) ON DELETE CASCADE,
   FOREIGN KEY (project_id) REFERENCES project(id) ON DELETE CASCADE
 );
-CREATE INDEX jobset_trigger_jobset ON jobset_trigger USING btree (jobset_id, id);
+CREATE INDEX jobset_trigger_evaluation ON jobset_trigger USING btree (evaluation_id) WHERE (evaluation_id IS NOT NULL);
+CREATE INDEX jobset_trigger_taken ON jobset_trigger USING btree (taken_at) WHERE (taken_at IS NOT NULL);
+CREATE INDEX jobset_trigger_waiting ON jobset_trigger USING btree (jobset_id, id) WHERE (taken_at IS NULL);
 
 CREATE TABLE known_fetch (
   base_name text not null,
@@ -355,6 +402,17 @@ CREATE TABLE project (
   PRIMARY KEY (id)
 );
 
+CREATE TABLE project_role (
+  project_id bigint not null,
+  user_id bigint not null,
+  role text not null,
+  PRIMARY KEY (project_id, user_id),
+  FOREIGN KEY (project_id) REFERENCES project(id) ON DELETE CASCADE,
+  FOREIGN KEY (user_id) REFERENCES farm_user(id) ON DELETE CASCADE,
+  CHECK ((role = ANY (ARRAY['restarter'::text, 'submitter'::text, 'maintainer'::text, 'owner'::text])))
+);
+CREATE INDEX project_role_user ON project_role USING btree (user_id);
+
 CREATE TABLE realisation (
   drv_path text not null,
   output text not null,
@@ -369,6 +427,16 @@ CREATE TABLE substituter_miss (
   PRIMARY KEY (cache, hash)
 );
 CREATE INDEX substituter_miss_expiry ON substituter_miss USING btree (expires_at);
+
+CREATE TABLE user_session (
+  hash bytea not null,
+  user_id bigint not null,
+  created_at timestamp with time zone not null default now(),
+  expires_at timestamp with time zone not null,
+  PRIMARY KEY (hash),
+  FOREIGN KEY (user_id) REFERENCES farm_user(id) ON DELETE CASCADE
+);
+CREATE INDEX user_session_user ON user_session USING btree (user_id);
 
 CREATE TABLE waiter (
   id bigint not null generated always as identity,

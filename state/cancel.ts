@@ -8,6 +8,7 @@ import type { NodeKey } from '../contract/nodes.ts'
 import type { Database, FarmTables } from './database.ts'
 import { getEvaluation } from './evaluations.ts'
 import { announce, type Motion } from './motion.ts'
+import { wakeJobset } from './triggers.ts'
 
 /** Cancels an evaluation that has not ended ('conflict' otherwise, 'not-found'). Gives the build ids of the nodes that stop. */
 export async function cancelEvaluation(db: Database, motion: Motion, evaluationId: number): Promise<{ readonly stopped: readonly number[] }> {
@@ -34,6 +35,7 @@ export async function cancelEvaluation(db: Database, motion: Motion, evaluationI
   await sql`select pg_notify('firn_cancel', 'evaluation:' || ${evaluationId}::text) union all select pg_notify('firn_cancel', k)
     from unnest(${rows.map((row) => row.key)}::text[]) as k`.execute(db)
   await announce(db, motion, rows.map((row) => row.key), waiters)
+  await wakeJobset(db, motion, (await getEvaluation(db, evaluationId))?.jobsetId ?? null)
   return { stopped: rows.map((row) => row.id) }
 }
 

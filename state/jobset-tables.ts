@@ -57,6 +57,8 @@ export interface JobsetTriggerTable {
   overrides: Json<Overrides>
   idempotency_key: string | null
   created_at: Stamp
+  taken_at: OptionalStamp
+  evaluation_id: number | null
 }
 
 export interface JobsetTables {

@@ -15,7 +15,7 @@ interface JobsetRow extends Omit<Jobset, 'createdAt' | 'checkedAt' | 'errorAt' |
 
 const COLUMNS = sql.raw(`s.id, p.name as project, s.name, s.description, s.source, s.inputs, s.settings, s.state, s.hidden, s.poll_seconds as "pollSeconds", s.schedule,
   s.when_running as "whenRunning", s.shares, s.priority, s.keep, s.pull_requests as "pullRequests", s.notifications, s.generated, s.checked_at as "checkedAt", s.error,
-  s.error_at as "errorAt", s.created_at as "createdAt", s.version, (select count(*) from jobset_trigger t where t.jobset_id = s.id) as pending, e.newest`)
+  s.error_at as "errorAt", s.created_at as "createdAt", s.version, (select count(*) from jobset_trigger t where t.jobset_id = s.id and t.taken_at is null) as pending, e.newest`)
 const FROM = sql.raw(`from jobset s join project p on p.id = s.project_id left join lateral (
   select jsonb_build_object('id', v.id, 'state', v.state, 'createdAt', v.created_at, 'endedAt', v.ended_at, 'counts', v.job_counts) as newest
   from evaluation v where v.jobset_id = s.id and v.variant = '' order by v.id desc limit 1) e on true`)

@@ -25,6 +25,11 @@ export async function getProject(db: Database, name: string): Promise<Project> {
   return present(rows[0])
 }
 
+export async function getProjectById(db: Database, id: number): Promise<Project | undefined> {
+  const { rows } = await sql<ProjectRow>`select ${COLUMNS} from project p where p.id = ${id}`.execute(db)
+  return rows[0] && present(rows[0])
+}
+
 /** By name, after a name. */
 export async function listProjects(db: Database, options: { readonly after?: string | undefined; readonly limit: number; readonly hidden: boolean }): Promise<Project[]> {
   const { rows } = await sql<ProjectRow>`

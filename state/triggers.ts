@@ -1,12 +1,14 @@
 /**
- * Ring: state. Wanted evaluations: who wants one writes a row, and the jobset's check takes all there are. Making the evaluation and removing the
- * rows is one transaction, so that a check that is repeated makes no second one.
+ * Ring: state. Wanted evaluations: who wants one writes a row, and the jobset's check takes all there are. Making the evaluation and marking the
+ * rows as taken is one transaction, so that a check that is repeated makes no second one.
  */
 import { sql } from 'kysely'
 import type { EvaluationRequest } from '../contract/evaluations.ts'
 import { FirnError } from '../contract/errors.ts'
 import type { Overrides, ResolvedInput, TriggerCause } from '../contract/jobsets.ts'
+import type { JobsetTarget } from '../contract/workflows.ts'
 import type { Database } from './database.ts'
+import type { Motion } from './motion.ts'
 
 export interface Trigger {
   readonly id: number
@@ -46,18 +48,43 @@ export async function addProjectTrigger(db: Database, projectId: number, cause: 
 }
 
 export async function listTriggers(db: Database, jobsetId: number): Promise<Trigger[]> {
-  return (await sql<Trigger>`select id, variant, cause, force, overrides from jobset_trigger where jobset_id = ${jobsetId} order by id`.execute(db)).rows
+  return (await sql<Trigger>`select id, variant, cause, force, overrides from jobset_trigger where jobset_id = ${jobsetId} and taken_at is null order by id`.execute(db)).rows
 }
 
 export async function listProjectTriggers(db: Database, projectId: number): Promise<Trigger[]> {
-  return (await sql<Trigger>`select id, variant, cause, force, overrides from jobset_trigger where project_id = ${projectId} and jobset_id is null order by id`.execute(db)).rows
+  return (await sql<Trigger>`select id, variant, cause, force, overrides from jobset_trigger where project_id = ${projectId} and jobset_id is null and taken_at is null order by id`.execute(db)).rows
 }
 
-/** Jobsets and projects with triggers that have waited for some seconds: their workflow may have been lost. */
-export async function waitingTriggers(db: Database, seconds: number): Promise<{ readonly jobsetIds: readonly number[]; readonly projectIds: readonly number[] }> {
+/** Jobsets and projects with triggers that have waited for some seconds: their workflow may have been lost. Not those that wait for a running evaluation. */
+export async function waitingTriggers(db: Database, seconds: number): Promise<JobsetTarget[]> {
   const { rows } = await sql<{ jobsetId: number | null; projectId: number }>`
-    select distinct t.jobset_id as "jobsetId", t.project_id as "projectId" from jobset_trigger t where t.created_at < now() - make_interval(secs => ${seconds})`.execute(db)
-  return { jobsetIds: rows.flatMap((row) => (row.jobsetId === null ? [] : [row.jobsetId])), projectIds: [...new Set(rows.flatMap((row) => (row.jobsetId === null ? [row.projectId] : [])))] }
+    select distinct t.jobset_id as "jobsetId", t.project_id as "projectId" from jobset_trigger t left join jobset s on s.id = t.jobset_id
+    where t.taken_at is null and t.created_at < now() - make_interval(secs => ${seconds}) and not (s.id is not null and s.when_running = 'wait' and exists (
+      select from evaluation v where v.jobset_id = s.id and v.variant = t.variant and v.state not in ('succeeded', 'failed', 'cancelled')))`.execute(db)
+  return rows.map((row) => (row.jobsetId === null ? { kind: 'project', projectId: row.projectId } : { kind: 'jobset', jobsetId: row.jobsetId }))
+}
+
+/** Triggers that nobody can ask for again: a forge repeats a message within hours. */
+export async function forgetTriggers(db: Database, days: number): Promise<void> {
+  await sql`delete from jobset_trigger where taken_at < now() - make_interval(days => ${days})`.execute(db)
+}
+
+/** Takes triggers without anything coming of it: the jobset is disabled. */
+export async function dropTriggers(db: Database, triggers: readonly number[]): Promise<void> {
+  await sql`update jobset_trigger set taken_at = now() where id = any(${triggers}) and taken_at is null`.execute(db)
+}
+
+/** Evaluations that a check has made, and whose workflow it may not have started before it died. */
+export async function queuedEvaluations(db: Database, jobsetId: number): Promise<number[]> {
+  const { rows } = await sql<{ id: number }>`select id from evaluation where jobset_id = ${jobsetId} and state = 'queued' order by id`.execute(db)
+  return rows.map((row) => row.id)
+}
+
+/** An evaluation of a jobset has ended: triggers that waited for that are taken now. */
+export async function wakeJobset(db: Database, motion: Pick<Motion, 'checkJobset'>, jobsetId: number | null): Promise<void> {
+  if (jobsetId === null) return
+  const { rows } = await sql`select from jobset_trigger where jobset_id = ${jobsetId} and taken_at is null limit 1`.execute(db)
+  if (rows.length > 0) await motion.checkJobset({ kind: 'jobset', jobsetId })
 }
 
 /** The last evaluation of a jobset's variant: what a new one is compared with. A new variant begins from the main line. */
@@ -90,7 +117,7 @@ export interface Check {
 /** The check found nothing new: the triggers are answered. */
 export async function recordUnchanged(db: Database, check: Check): Promise<void> {
   await sql`
-    with gone as (delete from jobset_trigger where id = any(${check.triggers}) returning id),
+    with gone as (update jobset_trigger set taken_at = now() where id = any(${check.triggers}) and taken_at is null returning id),
     checked as (update jobset set checked_at = now(), error = null, error_at = null where id = ${check.jobsetId} returning id)
     insert into event (kind, data) select 'jobset.checked', jsonb_build_object('jobsetId', id, 'variant', ${check.variant}::text, 'changed', false) from checked`.execute(db)
 }
@@ -99,7 +126,7 @@ export async function recordUnchanged(db: Database, check: Check): Promise<void>
 export async function recordCheckError(db: Database, check: Check, message: string): Promise<void> {
   const storable = message.replaceAll('\0', '\uFFFD').slice(0, 20_000)
   await sql`
-    with gone as (delete from jobset_trigger where id = any(${check.triggers}) returning id),
+    with gone as (update jobset_trigger set taken_at = now() where id = any(${check.triggers}) and taken_at is null returning id),
     checked as (update jobset set checked_at = now(), error = ${storable}, error_at = now() where id = ${check.jobsetId} returning id)
     insert into event (kind, data) select 'jobset.error', jsonb_build_object('jobsetId', id, 'variant', ${check.variant}::text, 'message', ${storable}::text) from checked`.execute(db)
 }
@@ -118,14 +145,16 @@ export interface NewEvaluation extends Check {
 export async function createJobsetEvaluation(db: Database, evaluation: NewEvaluation): Promise<number | undefined> {
   const { jobsetId, variant, triggers, request, inputs, digest, cause } = evaluation
   const { rows } = await sql<{ id: number }>`
-    with gone as (
-      delete from jobset_trigger where id = any(${triggers}) returning id
+    with waiting as (
+      select id from jobset_trigger where id = any(${triggers}) and taken_at is null for update
     ), previous as (
       select id from evaluation where jobset_id = ${jobsetId} and variant in (${variant}, '') order by variant = ${variant} desc, id desc limit 1
     ), made as (
       insert into evaluation (request, jobset_id, variant, inputs, inputs_digest, cause, previous_id)
       select ${JSON.stringify(request)}::jsonb, ${jobsetId}, ${variant}, ${JSON.stringify(inputs)}::jsonb, ${digest}, ${JSON.stringify(cause)}::jsonb, (select id from previous)
-      where exists(select from gone) returning id
+      where exists(select from waiting) returning id
+    ), gone as (
+      update jobset_trigger t set taken_at = now(), evaluation_id = made.id from waiting w, made where t.id = w.id
     ), checked as (
       update jobset set checked_at = now(), error = null, error_at = null, state = case when state = 'one-shot' and ${variant} = '' then 'disabled' else state end
       where id = ${jobsetId} and exists(select from made)

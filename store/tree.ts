@@ -49,6 +49,12 @@ export async function findNode(root: Node, path: string, blobs: BlobStore): Prom
   return node
 }
 
+/** A small text at a path below a root; undefined where there is no file. 'limit' where it is larger than `limit` bytes. */
+export async function readTextAt(root: Node, path: string, blobs: BlobStore, limit: number): Promise<string | undefined> {
+  const node = await findNode(root, Buffer.from(path, 'utf8').toString('latin1'), blobs)
+  return node?.kind === 'file' ? Buffer.from(await blobs.read(node.digest, limit)).toString('utf8') : undefined
+}
+
 /** One directory. Errors: 'not-found', 'corrupt'. */
 export async function readDirectory(digest: Digest, blobs: BlobStore): Promise<Directory> {
   const bytes = await blobs.read(digest)

@@ -7,6 +7,8 @@ import { evaluationWorkflowId, nodeWorkflowId } from '../contract/queues.ts'
 import type { Database } from '../state/database.ts'
 import { announce, type Motion } from '../state/motion.ts'
 import { exclusively, unfinishedEvaluations, unfinishedRuns } from '../state/sweep.ts'
+import { listTimings } from '../state/jobsets.ts'
+import { forgetTriggers, waitingTriggers } from '../state/triggers.ts'
 import { lostWaiters } from '../state/waiters.ts'
 
 interface Parts {
@@ -21,6 +23,10 @@ const QUIET_SECONDS = 5
 const SWEEP_MILLISECONDS = 3000
 /** How often all that is unfinished is compared with what Temporal runs. */
 const COMPARE_MILLISECONDS = 30_000
+/** A trigger that nobody took in that time has lost its workflow. */
+const TRIGGER_SECONDS = 20
+/** How long triggers that were taken are remembered: a forge repeats a message within hours. */
+const TRIGGER_DAYS = 7
 
 export interface Reconciled {
   readonly evaluations: number
@@ -40,6 +46,13 @@ export async function reconcile({ db, motion, logger }: Parts, quietSeconds = QU
   for (const id of lostEvaluations) await motion.startEvaluation(id)
   if (lost.length > 0 || lostEvaluations.length > 0) logger.info({ nodes: lost.length, evaluations: lostEvaluations.length }, 'set in motion again what had stopped')
   return { evaluations: lostEvaluations.length, nodes: lost.length }
+}
+
+/** Triggers that wait without a workflow, and schedules that aren't what the table says. */
+export async function reconcileJobsets({ db, motion }: Parts, quietSeconds = TRIGGER_SECONDS): Promise<void> {
+  for (const target of await waitingTriggers(db, quietSeconds)) await motion.checkJobset(target)
+  await motion.setSchedules(await listTimings(db))
+  await forgetTriggers(db, TRIGGER_DAYS)
 }
 
 /**
@@ -77,6 +90,7 @@ export function keepReconciling(parts: Parts): { stop(): Promise<void> } {
             suspects = await sweep(parts, suspects)
             if (Date.now() < compareAt) return
             await reconcile(parts)
+            await reconcileJobsets(parts)
             compareAt = Date.now() + COMPARE_MILLISECONDS
           })
         } catch (error) {

@@ -16,6 +16,7 @@ import type { Dependencies } from '../activities/dependencies.ts'
 import { DerivationReader } from '../activities/derivations.ts'
 import { Evaluations, settleActivities } from '../activities/evaluate.ts'
 import type { FarmFigures } from '../activities/figures.ts'
+import { jobsetActivities, triggerActivities } from '../activities/jobset.ts'
 import { GraphPlanner } from '../activities/graph.ts'
 import { OutcomeHub } from '../activities/outcome-hub.ts'
 import { planActivities } from '../activities/plan-node.ts'
@@ -36,7 +37,7 @@ import { storeSettings } from '../store/from-settings.ts'
 import { openWorkerStore } from '../store/open.ts'
 import { workflowBundle } from './bundle.ts'
 import { openDriver } from './driver.ts'
-import { keepReconciling, reconcile } from './reconcile.ts'
+import { keepReconciling, reconcile, reconcileJobsets } from './reconcile.ts'
 import { activityMetrics } from './activity-metrics.ts'
 import { type QueuePlan, queuePlans } from './queues.ts'
 
@@ -119,6 +120,8 @@ export async function startWorker(settings: Settings, services: WorkerServices):
       ...realiseActivities(dependencies),
       ...evaluations.activities(),
       ...settleActivities(dependencies),
+      ...jobsetActivities(dependencies),
+      ...triggerActivities(dependencies),
     }
     const features = servedFeatures(settings)
     const nativeConnection = await NativeConnection.connect(connect)
@@ -138,7 +141,10 @@ export async function startWorker(settings: Settings, services: WorkerServices):
     seen.unref()
     const parts = { db: database.db, motion, logger }
     const reconciling = settings.worker.roles.includes('schedule') ? keepReconciling(parts) : undefined
-    if (reconciling) await reconcile(parts, 0)
+    if (reconciling) {
+      await reconcile(parts, 0)
+      await reconcileJobsets(parts, 0)
+    }
 
     const running = Promise.all(workers.map((worker) => worker.run()))
     let stopping = false
