@@ -8,6 +8,7 @@ import type { Database } from '../state/database.ts'
 import { announce, type Motion } from '../state/motion.ts'
 import { exclusively, unfinishedEvaluations, unfinishedRuns } from '../state/sweep.ts'
 import { listTimings } from '../state/jobsets.ts'
+import { removeOldEvaluations } from '../state/retention.ts'
 import { forgetTriggers, waitingTriggers } from '../state/triggers.ts'
 import { lostWaiters } from '../state/waiters.ts'
 
@@ -49,10 +50,12 @@ export async function reconcile({ db, motion, logger }: Parts, quietSeconds = QU
 }
 
 /** Triggers that wait without a workflow, and schedules that aren't what the table says. */
-export async function reconcileJobsets({ db, motion }: Parts, quietSeconds = TRIGGER_SECONDS): Promise<void> {
+export async function reconcileJobsets({ db, motion, logger }: Parts, quietSeconds = TRIGGER_SECONDS): Promise<void> {
   for (const target of await waitingTriggers(db, quietSeconds)) await motion.checkJobset(target)
   await motion.setSchedules(await listTimings(db))
   await forgetTriggers(db, TRIGGER_DAYS)
+  const removed = await removeOldEvaluations(db)
+  if (removed.length > 0) logger.info({ evaluations: removed }, 'removed evaluations that nothing keeps')
 }
 
 /**

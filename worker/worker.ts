@@ -22,6 +22,7 @@ import { OutcomeHub } from '../activities/outcome-hub.ts'
 import { planActivities } from '../activities/plan-node.ts'
 import { realiseActivities } from '../activities/realise-node.ts'
 import { RunningThings } from '../activities/running.ts'
+import { followResults, RESULT_EVENTS } from '../activities/result-follower.ts'
 import { Semaphore } from '../activities/semaphore.ts'
 import { databaseUrl } from '../config/database-url.ts'
 import type { Settings } from '../config/settings.ts'
@@ -37,6 +38,7 @@ import { storeSettings } from '../store/from-settings.ts'
 import { openWorkerStore } from '../store/open.ts'
 import { workflowBundle } from './bundle.ts'
 import { openDriver } from './driver.ts'
+import { keepFollowing } from './followers.ts'
 import { keepReconciling, reconcile, reconcileJobsets } from './reconcile.ts'
 import { activityMetrics } from './activity-metrics.ts'
 import { type QueuePlan, queuePlans } from './queues.ts'
@@ -145,6 +147,9 @@ export async function startWorker(settings: Settings, services: WorkerServices):
       await reconcile(parts, 0)
       await reconcileJobsets(parts, 0)
     }
+    const following = settings.worker.roles.includes('schedule') ? await keepFollowing(database, [
+      { name: 'results', kinds: RESULT_EVENTS, work: (events) => followResults(dependencies, events) },
+    ], logger) : undefined
 
     const running = Promise.all(workers.map((worker) => worker.run()))
     let stopping = false
@@ -153,6 +158,7 @@ export async function startWorker(settings: Settings, services: WorkerServices):
     }).finally(async () => {
       clearInterval(seen)
       await reconciling?.stop()
+      await following?.stop()
       await forgetWorker(database.db, workerId).catch(() => undefined)
       await hub.close()
       await close()

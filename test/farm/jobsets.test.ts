@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -11,6 +12,8 @@ import { compareEvaluations } from '../../state/comparison.ts'
 import { type EvaluationRow, getEvaluation } from '../../state/evaluations.ts'
 import { deleteJobset, getJobset, listTimings, putJobset } from '../../state/jobsets.ts'
 import { getProject, putProject } from '../../state/projects.ts'
+import { getResult } from '../../state/results.ts'
+import { removeOldEvaluations } from '../../state/retention.ts'
 import { addProjectTrigger, addTrigger } from '../../state/triggers.ts'
 import { startTestFarm, type TestFarm } from '../support/farm.ts'
 
@@ -179,6 +182,54 @@ test('schedules follow the table: a jobset that polls is looked at by itself, un
   const later = (await db.selectFrom('jobset_trigger').select('id').where('jobset_id', '=', id).execute()).length
   assert.ok(later - before <= 1, `${later - before} more triggers of a disabled jobset`)
   await deleteJobset(db, id)
+})
+
+test('what a job\'s output says about itself is read: products, release name, metrics, sizes; a failure in its own words', async () => {
+  const { db } = farm.database
+  const repository = new Repository('products')
+  repository.commit({ 'release.nix': `{ src, ... }: let run = name: script: derivation { inherit name; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" script ]; }; in {
+    iso = run "iso-1.0" ''
+      mkdir -p $out/nix-support $out/iso; echo image > "$out/iso/an image.iso"; echo manual > $out/iso/index.html
+      echo "file iso \\"$out/iso/an image.iso\\"" > $out/nix-support/hydra-build-products
+      echo "doc manual $out/iso index.html" >> $out/nix-support/hydra-build-products
+      echo "file gone $out/nothing" >> $out/nix-support/hydra-build-products
+      echo iso-1.0-final > $out/nix-support/hydra-release-name
+      echo "size 12.5 MB" > $out/nix-support/hydra-metrics; echo "bad line" >> $out/nix-support/hydra-metrics
+    '';
+    plain = run "plain" "mkdir $out";
+    odd = run "odd" "mkdir -p $out/nix-support; echo > $out/nix-support/failed";
+  }` })
+  const id = await jobset('products', 'trunk', repository)
+  const evaluation = await evaluated(id)
+  assert.equal(evaluation.state, 'succeeded')
+  const resultOf = async (attr: string) => {
+    for (const end = Date.now() + 10_000; ; await sleep(50)) {
+      const { rows } = await sql<{ id: number; read: boolean }>`select n.id, r.node_id is not null as read from job j join node n on n.key = j.node_key left join build_result r on r.node_id = n.id where j.evaluation_id = ${evaluation.id} and j.attr = ${attr}`.execute(db)
+      if (rows[0]!.read) return await getResult(db, rows[0]!.id)
+      assert.ok(Date.now() < end, `the results of ${attr} were not read`)
+    }
+  }
+  const iso = await resultOf('iso')
+  assert.deepEqual([iso.releaseName, iso.metrics], ['iso-1.0-final', [{ name: 'size', value: 12.5, unit: 'MB' }]])
+  assert.deepEqual(iso.products.map(({ type, subtype, name, defaultPath, fileSize, sha256 }) => [type, subtype, name, defaultPath, fileSize, sha256]), [
+    ['file', 'iso', 'an image.iso', '', 6, createHash('sha256').update('image\n').digest('hex')], ['doc', 'manual', 'iso', 'index.html', null, null],
+  ])
+  assert.ok(iso.outputBytes! > 500 && iso.closureBytes === iso.outputBytes)
+  assert.deepEqual((await resultOf('plain')).products.map((product) => [product.type, product.name]), [['nix-build', 'plain']])
+  assert.equal((await resultOf('odd')).failedWithOutput, true)
+})
+
+test('old evaluations go; what is marked, newest or has a kept build stays', async () => {
+  const { db } = farm.database
+  const repository = new Repository('kept')
+  repository.commit(fine)
+  const id = await jobset('kept', 'trunk', repository, { keep: 1 })
+  const made: number[] = []
+  for (let i = 0; i < 4; i++) made.push((await evaluated(id, { force: true })).id)
+  await sql`update evaluation set keep = true where id = ${made[1]!}`.execute(db)
+  while ((await removeOldEvaluations(db)).length > 0);
+  const left = await db.selectFrom('evaluation').select('id').where('jobset_id', '=', id).orderBy('id').execute()
+  assert.deepEqual(left.map((row) => row.id), [made[1], made[3]])
 })
 
 test('another jobset\'s result is an input', async () => {

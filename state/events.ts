@@ -1,11 +1,11 @@
 /**
- * Ring: api. Events in the order of their commits. Ids are given out before a transaction commits, so "after the last id I
+ * Ring: state. Events in the order of their commits. Ids are given out before a transaction commits, so "after the last id I
  * saw" would lose rows. A cursor is therefore (transaction, id), and only rows of transactions older than every open one
  * are given out: no row can appear before them any more.
  */
 import { sql, type Kysely } from 'kysely'
-import type { FarmEvent } from '../../contract/api.ts'
-import { FirnError } from '../../contract/errors.ts'
+import type { FarmEvent } from '../contract/api.ts'
+import { FirnError } from '../contract/errors.ts'
 
 /** `transaction-id`, both decimal. Opaque to clients, who give it back as Last-Event-ID. */
 export interface EventCursor {
@@ -80,4 +80,35 @@ export async function eventsPending<T>(db: Kysely<T>, evaluationId: number): Pro
   const { rows } = await sql<{ pending: boolean }>`
     select exists (select 1 from event where evaluation_id = ${evaluationId} and xid >= pg_snapshot_xmin(pg_current_snapshot())) as pending`.execute(db)
   return rows[0]!.pending
+}
+
+/** An event as a follower gets it. */
+export interface FollowedEvent {
+  readonly evaluationId: number | null
+  readonly nodeId: number | null
+  readonly kind: string
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+/**
+ * Gives a follower the events of some kinds that it hasn't had, and moves it on when `work` has ended: what fails is given again. Events older
+ * than a follower's first call are none of its business. False where nothing was left.
+ */
+export async function followEvents<T>(db: Kysely<T>, name: string, kinds: readonly string[], limit: number, work: (events: readonly FollowedEvent[]) => Promise<void>): Promise<boolean> {
+  await sql`insert into follower (name, xid, event_id) values (${name}, pg_snapshot_xmin(pg_current_snapshot()), 0) on conflict do nothing`.execute(db)
+  const at = await sql<{ xid: string; id: string; last_xid: string | null; last_id: string | null }>`
+    select f.xid::text as xid, f.event_id::text as id, l.xid::text as last_xid, l.id::text as last_id
+    from follower f left join lateral (
+      select e.xid, e.id from event e where (e.xid, e.id) > (f.xid, f.event_id) and e.xid < pg_snapshot_xmin(pg_current_snapshot()) order by e.xid desc, e.id desc limit 1) l on true
+    where f.name = ${name}`.execute(db)
+  const { xid, id, last_xid: lastXid, last_id: lastId } = at.rows[0]!
+  if (lastXid === null || lastId === null) return false
+  const { rows } = await sql<FollowedEvent & { xid: string; id: string }>`
+    select e.evaluation_id as "evaluationId", e.node_id as "nodeId", e.kind, e.data, e.xid::text as xid, e.id::text as id from event e
+    where (e.xid, e.id) > (${xid}::xid8, ${id}::bigint) and (e.xid, e.id) <= (${lastXid}::xid8, ${lastId}::bigint) and e.kind = any(${[...kinds]})
+    order by e.xid, e.id limit ${limit}`.execute(db)
+  if (rows.length > 0) await work(rows)
+  const last = rows.length < limit ? { xid: lastXid, id: lastId } : rows.at(-1)!
+  await sql`update follower set xid = ${last.xid}::xid8, event_id = ${last.id}::bigint, moved_at = now() where name = ${name}`.execute(db)
+  return rows.length === limit
 }
