@@ -9,6 +9,7 @@ import { resolve } from 'node:path'
 import type { EvaluationSubmission } from '../contract/api.ts'
 import type { EvaluationArgument, EvaluationSettings } from '../contract/evaluations.ts'
 import { FirnError } from '../contract/errors.ts'
+import { isFlakeArgument, readFlakeArgument } from './flake-argument.ts'
 import { isFetched, parseNixPath, parseSearchPathEntry } from './evaluate/options.ts'
 
 /** Between name and value of a joined pair; no shell word can hold it. */
@@ -94,6 +95,7 @@ export function evaluationSettings(options: EvaluationOptions, local: boolean, e
 export type LocalSource =
   | { readonly kind: 'file', readonly path: string, readonly isFolder: boolean }
   | { readonly kind: 'expression', readonly text: string }
+  | { readonly kind: 'flake', readonly reference: string, readonly attribute: string }
   | { readonly kind: 'derivations', readonly drvPaths: readonly string[] }
 
 /** Errors: 'not-found' for a file that isn't there, 'invalid-input' where file and `-E` are both given. */
@@ -103,6 +105,7 @@ export function localSource(files: readonly string[], options: EvaluationOptions
     return { kind: 'expression', text: options.expr }
   }
   if (files.length > 0 && files.every((file) => file.endsWith('.drv'))) return { kind: 'derivations', drvPaths: files }
+  if (files.length === 1 && isFlakeArgument(files[0]!)) return { kind: 'flake', ...readFlakeArgument(files[0]!) }
   if (files.length > 1) throw new FirnError('invalid-input', `one file at a time: '${files[1]}' is too many`)
   const path = resolve(files[0] ?? 'default.nix')
   if (!existsSync(path)) {

@@ -71,6 +71,7 @@ const evaluationSource = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('file'), path: text(4096).startsWith('/') }).describe('A file or folder on the farm\'s machine; allowed on an embedded farm only.'),
   z.object({ kind: z.literal('store'), storePath, file: text(4096) }).describe('A file below an uploaded store path; empty for the path itself.'),
   z.object({ kind: z.literal('expression'), text: text(1_000_000), basePath: text(4096).startsWith('/') }).describe('An expression, whose relative paths start at `basePath`.'),
+  z.object({ kind: z.literal('flake'), reference: text(4096), prefixes: z.array(text(1000)).max(20).readonly() }).describe('A flake by its address, evaluated in pure mode; attributes are looked for below each prefix in turn, then as they are.'),
   z.object({ kind: z.literal('derivations'), drvPaths: z.array(drvPath).min(1).max(10_000).readonly() }).describe('Derivations, uploaded or known before.'),
 ])
 

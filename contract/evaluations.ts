@@ -13,6 +13,8 @@ export interface EvaluationSettings {
   /** `restricted` reads only what was given as input and the store; `pure` moreover knows no time, system or environment. */
   readonly mode: 'impure' | 'restricted' | 'pure'
   readonly allowedUris: readonly string[]
+  /** Only allowed addresses are fetched in pure evaluation too; restricted evaluation always does that. */
+  readonly restrictUris?: boolean
   readonly allowedPaths: readonly string[]
   /** Entries of NIX_PATH and -I, in order: `prefix` may be empty. */
   readonly searchPath: readonly { readonly prefix: string; readonly path: string }[]
@@ -27,6 +29,8 @@ export interface EvaluationRequest {
     | { readonly kind: 'file'; readonly path: string }
     | { readonly kind: 'store'; readonly storePath: string; readonly file: string }
     | { readonly kind: 'expression'; readonly text: string; readonly basePath: string }
+    /** A flake by its address (`github:o/r`, `git+file:///folder?dir=x`); attributes are looked for below each prefix in turn (`packages.x86_64-linux.`), then as they are. */
+    | { readonly kind: 'flake'; readonly reference: string; readonly prefixes: readonly string[] }
     | { readonly kind: 'derivations'; readonly drvPaths: readonly string[] }
   /** Attribute paths to build, as users write them (`a.b`, `a."b.c"`); empty means the whole value. */
   readonly attributes: readonly string[]

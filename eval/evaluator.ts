@@ -276,7 +276,7 @@ export class Evaluator implements Host {
 
   /** Throws where restricted evaluation may not fetch an address. */
   checkUri(uri: string): void {
-    if (this.settings.mode !== 'restricted' || isAllowedUri(uri, this.settings.allowedUris)) return
+    if ((this.settings.mode !== 'restricted' && this.settings.restrictUris !== true) || isAllowedUri(uri, this.settings.allowedUris)) return
     if (uri.startsWith('/')) return this.files.check(canonicalPath(uri))
     if (uri.startsWith('file://')) return this.files.check(canonicalPath(uri.slice('file://'.length)))
     throw new EvaluationError('restricted', `access to URI '${uri}' is forbidden in restricted mode`)

@@ -11,7 +11,7 @@ import { byteStringOfText, textOfByteString } from '../nix/bytes.ts'
 import { Evaluator } from './evaluator.ts'
 import type { EvalIO } from './io.ts'
 import { showError } from './printing/errors.ts'
-import { autoCall, parseAttributePath, selectPath, showAttributePath } from './runtime/auto-call.ts'
+import { autoCall, parseAttributePath, showAttributePath } from './runtime/auto-call.ts'
 import { EvaluationError } from './runtime/errors.ts'
 import { isDerivation } from './runtime/equality.ts'
 import { noteTrace } from './runtime/needs.ts'
@@ -19,7 +19,7 @@ import { isList, showType } from './runtime/types.ts'
 import { force, Thunk } from './runtime/thunk.ts'
 import { attempt, AttemptHistory } from './session/attempt.ts'
 import { describeJob, jobOfDerivation, recursesInto } from './session/jobs.ts'
-import { rootOf, requestArguments } from './session/request.ts'
+import { rootOf, requestArguments, selectAttribute } from './session/request.ts'
 import { lineAndColumn, originName } from './syntax/position.ts'
 import { Attributes, type Slot } from './values/value.ts'
 
@@ -99,12 +99,11 @@ export class EvaluationSession {
   private rootTasks(): Task[] {
     const { source, attributes } = this.request
     if (source.kind === 'derivations') return source.drvPaths.map((drvPath) => this.newTask([], drvPath, 0))
-    const args = requestArguments(this.evaluator, this.request)
     const root = new Thunk({ location: undefined, run: () => rootOf(this.evaluator, this.request, this.jobs.select) }, undefined)
     if (attributes.length === 0) return [this.newTask([], root, 0)]
     return attributes.map((attribute) => {
       const text = byteStringOfText(attribute)
-      const select = () => autoCall(args, selectPath(args, root, text))
+      const select = () => selectAttribute(this.evaluator, this.request, root, text)
       return this.newTask(pathOf(text), new Thunk({ location: undefined, run: select }, undefined), 0)
     })
   }

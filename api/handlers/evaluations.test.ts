@@ -13,7 +13,7 @@ const forbidden = (settings: Partial<EvaluationSettings>, source: Parameters<typ
 }
 
 test('a submission sees what the farm lets it see where it says nothing', () => {
-  assert.deepEqual(permitted({}, EXPRESSION, farm), { mode: 'restricted', allowedUris: ['https://'] })
+  assert.deepEqual(permitted({}, EXPRESSION, farm), { mode: 'restricted', allowedUris: ['https://'], restrictUris: true })
 })
 
 test('a submission may ask for less, never for more', () => {
@@ -30,4 +30,6 @@ test('files of the machine only below the folders that are allowed', () => {
   forbidden({}, { kind: 'file', path: '/srv/packages/../../etc/shadow' })
   forbidden({ searchPath: [{ prefix: '', path: '/etc' }] })
   forbidden({ allowedPaths: ['/'] })
+  permitted({}, { kind: 'flake', reference: 'git+file:///srv/packages?dir=x', prefixes: [] }, farm)
+  for (const reference of ['git+file:///etc', 'path:/etc', '/etc?dir=x', 'tarball+file:///etc/x', 'path:/srv/packages/../../etc']) forbidden({}, { kind: 'flake', reference, prefixes: [] })
 })

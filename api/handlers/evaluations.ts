@@ -92,13 +92,20 @@ const FREEDOM = { pure: 0, restricted: 1, impure: 2 } as const
 export function permitted(asked: Partial<EvaluationSettings>, source: EvaluationRequest['source'], farm: ApiDependencies['settings']['evaluator']): Partial<EvaluationSettings> {
   const mode = asked.mode ?? farm.mode
   if (FREEDOM[mode] > FREEDOM[farm.mode]) throw new FirnError('forbidden', `this farm evaluates in ${farm.mode} mode at most; '${mode}' was asked for`)
-  const local = [...(source.kind === 'file' ? [source.path] : []), ...(asked.allowedPaths ?? []), ...(asked.searchPath ?? []).map((entry) => entry.path).filter((path) => path.startsWith('/'))]
+  const local = [...localPathsOf(source), ...(asked.allowedPaths ?? []), ...(asked.searchPath ?? []).map((entry) => entry.path).filter((path) => path.startsWith('/'))]
   for (const path of local) {
     if (!isBelow(path, [...farm.allowedPaths, STORE_DIRECTORY])) throw new FirnError('forbidden', `this farm does not evaluate files of its machine below ${path.slice(0, 300)} (evaluator.allowedPaths); upload them instead`)
   }
   const foreign = (asked.allowedUris ?? []).find((uri) => !farm.allowedUris.some((allowed) => uri.startsWith(allowed)))
   if (foreign !== undefined) throw new FirnError('forbidden', `this farm does not fetch from '${foreign.slice(0, 200)}' (evaluator.allowedUris)`)
-  return { ...asked, mode, allowedUris: asked.allowedUris ?? farm.allowedUris }
+  return { ...asked, mode, allowedUris: asked.allowedUris ?? farm.allowedUris, ...(farm.mode !== 'impure' && { restrictUris: true }) }
+}
+
+/** Files of the machine that a request names. */
+function localPathsOf(source: EvaluationRequest['source']): string[] {
+  if (source.kind === 'file') return [source.path]
+  const local = source.kind === 'flake' ? /^(?:path:|(?:git\+|tarball\+|hg\+)?file:(?:\/\/)?)?(\/[^?#]*)/.exec(source.reference) : null
+  return local === null ? [] : [decodeURIComponent(local[1]!)]
 }
 
 /** Textually below one of the folders; `..` is refused, since it would lead out. */

@@ -9,6 +9,8 @@ import { FirnError } from '../../contract/errors.ts'
 import { describeCause } from '../../contract/nodes.ts'
 import { addEvaluationOptions, type EvaluationOptions, evaluationSettings, localSource, type SubmittedSource } from '../arguments.ts'
 import type { FarmClient } from '../client.ts'
+import { packagePrefixes } from '../flake-argument.ts'
+import { currentSystem } from '../../config/machine.ts'
 import { findFarm, type GlobalOptions, loadForCommand } from '../context.ts'
 import { followEvaluation, type Followed } from '../live/follow.ts'
 import { materialise, replaceLink } from '../materialise.ts'
@@ -31,7 +33,7 @@ interface BuildOptions extends EvaluationOptions, GlobalOptions {
 export function buildCommand(command: Command): Command {
   addEvaluationOptions(command
     .description('Evaluate an expression on the farm and build what it describes.')
-    .argument('[file...]', 'Nix file or folder (default.nix if none is given), or .drv files'))
+    .argument('[file...]', 'Nix file or folder (default.nix if none is given), a flake (.#hello), or .drv files'))
     .option('-r, --recurse', 'walk into attribute sets and build every derivation, as a jobset does')
     .option('--dry-run', 'find out what would be built, and build only what evaluation itself needs')
     .option('-o, --out-link <link>', 'bring the result to this machine and make a symbolic link to it (LINK-2, … for further ones)')
@@ -48,6 +50,7 @@ goes on, and what was built stays built.
 
 Examples:
   firn build -A hello                         attribute hello of ./default.nix
+  firn build .#hello                          package hello of the flake in this folder
   firn build release.nix -r                   every job of a release file
   firn build -E 'import ./. { debug = true; }' -A tests.zlib
   firn build -A hello -o result               … and a link ./result to a copy in FIRN_HOME/store
@@ -67,16 +70,19 @@ Examples:
 
 async function submit(client: FarmClient, files: readonly string[], options: BuildOptions): Promise<Evaluation> {
   const source = await submittedSource(client, files, options)
+  const named = localSource(files, options)
+  const settings = evaluationSettings(options, client.farm.local)
   const priority = options.priority === undefined ? undefined : Number(options.priority)
   if (priority !== undefined && ![1, 2, 3, 4, 5].includes(priority)) throw new FirnError('invalid-input', '--priority takes a number from 1 to 5')
   return await client.call('submitEvaluation', {
     headers: {},
     body: {
       source,
-      attributes: [...(options.attr ?? [])],
+      attributes: [...(options.attr ?? []), ...(named.kind === 'flake' ? [named.attribute === '' ? 'default' : named.attribute] : [])],
       arguments: options.arg ?? {},
       recurse: options.recurse ?? false,
-      settings: evaluationSettings(options, client.farm.local),
+      // flakes are evaluated purely, as nix build does
+      settings: source.kind === 'flake' && options.impure !== true ? { ...settings, mode: 'pure' } : settings,
       dryRun: options.dryRun ?? false,
       ...(priority === undefined ? {} : { priority }),
     },
@@ -89,6 +95,10 @@ async function submittedSource(client: FarmClient, files: readonly string[], opt
   switch (source.kind) {
     case 'derivations': return { kind: 'derivations', drvPaths: source.drvPaths.map((path) => (path.startsWith('/') ? path : resolve(path))) }
     case 'expression': return { kind: 'expression', text: source.text, basePath: client.farm.local ? process.cwd() : '/' }
+    case 'flake': {
+      if (!client.farm.local && /^(?:path:|git\+file:)/.test(source.reference)) throw new FirnError('invalid-input', `the farm is on another machine and can't read ${source.reference}; push the flake somewhere and name its address`)
+      return { kind: 'flake', reference: source.reference, prefixes: packagePrefixes(options.system ?? currentSystem()) }
+    }
     case 'file': {
       if (client.farm.local) return { kind: 'file', path: source.path }
       const folder = resolve(options.source ?? (source.isFolder ? source.path : dirname(source.path)))

@@ -4,6 +4,7 @@ import { FirnError } from '../../contract/errors.ts'
 import { addEvaluationOptions, type EvaluationOptions } from '../arguments.ts'
 import { type GlobalOptions, loadForCommand } from '../context.ts'
 import { DEFAULT_JOBS, DEFAULT_LANGUAGE, defaultSettings, type EvaluateOptions, type Input, parseSearchPathEntry } from '../evaluate/options.ts'
+import { isFlakeArgument, packagePrefixes, readFlakeArgument } from '../flake-argument.ts'
 import { evaluateInProcess } from '../evaluate/start.ts'
 import { ExitSilently } from '../output.ts'
 
@@ -63,20 +64,24 @@ Examples:
 }
 
 function common(command: Command): Command {
-  return addEvaluationOptions(command.argument('[file...]', 'Nix files or folders (default.nix if none is given); - reads standard input'))
+  return addEvaluationOptions(command.argument('[file...]', 'Nix files or folders (default.nix if none is given), or a flake (.#hello); - reads standard input'))
     .option('--read-only', 'write no derivations and no sources')
 }
 
 async function run(work: EvaluateOptions['work'], files: readonly string[], options: HereOptions, more: Partial<EvaluateOptions>): Promise<void> {
   const { settings } = loadForCommand(options)
   if (options.expr !== undefined && files.length > 0) throw new FirnError('invalid-input', `give either a file or -E, not both ('${files[0]}')`)
-  const inputs: Input[] = options.expr !== undefined
+  const system = options.system ?? settings.evaluator.system
+  const flake = options.expr === undefined && files.length === 1 && isFlakeArgument(files[0]!) ? readFlakeArgument(files[0]!) : undefined
+  const inputs: Input[] = flake !== undefined
+    ? [{ kind: 'flake', reference: flake.reference, prefixes: work === 'jobs' ? [] : packagePrefixes(system) }]
+    : options.expr !== undefined
     ? [{ kind: 'expression', text: options.expr }]
     : (files.length === 0 ? ['./default.nix'] : files).map((file) => (file === '-' ? { kind: 'standard-input' } : { kind: 'file', path: file }))
   const base = defaultSettings()
   const code = await evaluateInProcess({
     work, inputs,
-    attributes: [...(options.attr ?? [])],
+    attributes: [...(options.attr ?? []), ...(flake === undefined || (work === 'jobs' && flake.attribute === '') ? [] : [flake.attribute === '' ? 'default' : flake.attribute])],
     arguments: options.arg ?? {},
     format: 'plain',
     strict: options.strict ?? false,
@@ -85,8 +90,8 @@ async function run(work: EvaluateOptions['work'], files: readonly string[], opti
     home: settings.home,
     settings: {
       ...base,
-      currentSystem: options.system ?? settings.evaluator.system,
-      mode: options.pure ? 'pure' : options.restrict ? 'restricted' : 'impure',
+      currentSystem: system,
+      mode: options.pure || (flake !== undefined && !options.impure) ? 'pure' : options.restrict ? 'restricted' : 'impure',
       searchPath: [...(options.include ?? []).map(parseSearchPathEntry), ...base.searchPath],
       allowImportFromDerivation: options.importFromDerivation,
       showTrace: options.showTrace ?? false,

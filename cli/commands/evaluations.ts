@@ -122,6 +122,7 @@ function whatIsEvaluated({ request }: Evaluation): string {
     case 'file': return source.path + attributes
     case 'store': return `${source.storePath.slice(44)}/${source.file}${attributes}`
     case 'expression': return `-E '${source.text.replace(/\s+/g, ' ').slice(0, 60)}'${attributes}`
+    case 'flake': return `${source.reference}${request.attributes.length > 0 ? `#${request.attributes.join(' ')}` : ''}`
     case 'derivations': return source.drvPaths.map((path) => path.slice(44)).slice(0, 3).join(' ')
   }
 }

@@ -51,6 +51,7 @@ function requestOf(options: EvaluateOptions, input: Input, world: World): Evalua
   switch (input.kind) {
     case 'file': return { ...common, source: { kind: 'file', path: fileOf(world, input.path) } }
     case 'expression': return { ...common, source: { kind: 'expression', text: input.text, basePath: process.cwd() } }
+    case 'flake': return { ...common, source: { kind: 'flake', reference: input.reference, prefixes: input.prefixes } }
     case 'standard-input': throw new FirnError('invalid-input', 'jobs are not read from standard input; use -E')
   }
 }

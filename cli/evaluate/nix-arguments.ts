@@ -117,6 +117,11 @@ export class NixArguments {
     return (this.options.get(name) ?? '').split(/\s+/).filter((word) => word !== '')
   }
 
+  /** Whether `--impure` was given. */
+  get isImpure(): boolean {
+    return this.options.get('pure-eval') === 'false'
+  }
+
   settings(): EvaluationSettings {
     const mode = this.isOn('pure-eval') ? 'pure' : this.isOn('restrict-eval') ? 'restricted' : 'impure'
     const nixPath = this.options.has('nix-path') ? this.wordsOf('nix-path').map(parseSearchPathEntry) : this.base.searchPath

@@ -3,6 +3,7 @@
  * garbage collector roots and the store are taken and change nothing here. Started by compat/bin/nix-eval-jobs with a large stack.
  */
 import { defaultHome } from '../../config/machine.ts'
+import { readFlakeArgument } from '../flake-argument.ts'
 import { NixArguments, UsageError } from './nix-arguments.ts'
 import { writeBytes } from './output.ts'
 import { DEFAULT_JOBS, type EvaluateOptions, type JobsOptions } from './options.ts'
@@ -12,7 +13,7 @@ export function parseNixEvalJobs(words: readonly string[], environment: NodeJS.P
   const common = new NixArguments(words, environment)
   const files: string[] = []
   let jobs: JobsOptions = { ...DEFAULT_JOBS, failOnError: false }
-  let [isExpression, readOnly] = [false, false]
+  let [isExpression, isFlake, readOnly] = [false, false, false]
   for (let word = common.next(); word !== undefined; word = common.next()) {
     switch (word) {
       case '--help': return { print: 'USAGE: nix-eval-jobs [options] expr\n' }
@@ -23,7 +24,7 @@ export function parseNixEvalJobs(words: readonly string[], environment: NodeJS.P
       case '--constituents': jobs = { ...jobs, constituents: true }; break
       case '--select': jobs = { ...jobs, select: common.value(word) }; break
       case '--no-instantiate': readOnly = true; break
-      case '--flake': throw new UsageError('flakes are not evaluated by this command')
+      case '--flake': isFlake = true; break
       case '--check-cache-status': case '--verify-signatures': break
       default:
         if (common.take(word)) break
@@ -34,10 +35,12 @@ export function parseNixEvalJobs(words: readonly string[], environment: NodeJS.P
   const [source, ...others] = files
   if (source === undefined) throw new UsageError('no expression specified')
   if (others.length > 0) throw new UsageError(`unexpected argument '${others[0]!}'`)
+  const flake = isFlake ? readFlakeArgument(source) : undefined
+  const settings = common.settings()
   return {
-    work: 'jobs', inputs: [isExpression ? { kind: 'expression', text: source } : { kind: 'file', path: source }], attributes: [],
+    work: 'jobs', inputs: [flake !== undefined ? { kind: 'flake', reference: flake.reference, prefixes: [] } : isExpression ? { kind: 'expression', text: source } : { kind: 'file', path: source }], attributes: flake === undefined || flake.attribute === '' ? [] : [flake.attribute],
     arguments: common.arguments, format: 'json', strict: false, locations: false, readOnly,
-    home: environment['FIRN_HOME'] ?? defaultHome(environment), settings: common.settings(), language: common.language(), jobs,
+    home: environment['FIRN_HOME'] ?? defaultHome(environment), settings: flake === undefined || common.isImpure ? settings : { ...settings, mode: 'pure' }, language: common.language(), jobs,
   }
 }
 

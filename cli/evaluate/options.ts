@@ -7,6 +7,8 @@ export type Input =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'expression'; readonly text: string }
   | { readonly kind: 'standard-input' }
+  /** The attribute is looked for below each prefix in turn, then as it is. */
+  | { readonly kind: 'flake'; readonly reference: string; readonly prefixes: readonly string[] }
 
 export interface EvaluateOptions {
   /**

@@ -3,6 +3,8 @@
  * commands. Upstream counterpart: src/nix/nix-instantiate. Must run with a large stack (see start.ts).
  */
 import { FirnError } from '../../contract/errors.ts'
+import type { EvaluationRequest } from '../../contract/evaluations.ts'
+import { flakeOutputs, selectAttribute } from '../../eval/session/request.ts'
 import { isolated } from '../../eval/evaluator.ts'
 import { Suspended } from '../../eval/io.ts'
 import { showError } from '../../eval/printing/errors.ts'
@@ -67,6 +69,7 @@ export function argumentsOf(options: EvaluateOptions, world: World): ReadonlyMap
 }
 
 function evaluateInput(options: EvaluateOptions, world: World, input: Input): void {
+  if (input.kind === 'flake') return evaluateFlake(options, world, input)
   const parsed = parseInput(world, input)
   if (options.work === 'parse') {
     writeBytes(1, `${printExpression(parsed.expression)}\n`)
@@ -74,17 +77,25 @@ function evaluateInput(options: EvaluateOptions, world: World, input: Input): vo
   }
   const args = argumentsOf(options, world)
   const root = world.evaluator.evaluateParsed(parsed)
-  for (const attribute of options.attributes.length === 0 ? [''] : options.attributes) {
-    const selected = selectPath(args, root, byteStringOfNative(attribute))
-    if (options.work === 'instantiate') {
-      for (const { drvPath, outputName } of findDerivations(world.evaluator, args, selected)) {
-        if (outputName === '') throw new EvaluationError('eval', `derivation '${drvPath}' lacks an 'outputName' attribute`)
-        writeBytes(1, `${drvPath}${outputName === 'out' ? '' : `!${outputName}`}\n`)
-      }
-    } else {
-      force(selected)
-      writeBytes(1, printed(options, world, args.size === 0 ? selected : autoCall(args, selected)))
-    }
+  for (const attribute of options.attributes.length === 0 ? [''] : options.attributes) show(options, world, args, selectPath(args, root, byteStringOfNative(attribute)))
+}
+
+function evaluateFlake(options: EvaluateOptions, world: World, input: Input & { readonly kind: 'flake' }): void {
+  const request: EvaluationRequest = { source: input, attributes: options.attributes, arguments: {}, recurse: false, settings: {}, dryRun: true, priority: 0 }
+  const root = new Thunk({ location: undefined, run: () => flakeOutputs(world.evaluator, input.reference) }, undefined)
+  for (const attribute of options.attributes) show(options, world, new Map(), selectAttribute(world.evaluator, request, root, byteStringOfNative(attribute)))
+}
+
+/** Prints what an attribute is: its derivations, or its value. */
+function show(options: EvaluateOptions, world: World, args: ReadonlyMap<string, Slot>, selected: Slot): void {
+  if (options.work !== 'instantiate') {
+    force(selected)
+    writeBytes(1, printed(options, world, args.size === 0 ? selected : autoCall(args, selected)))
+    return
+  }
+  for (const { drvPath, outputName } of findDerivations(world.evaluator, args, selected)) {
+    if (outputName === '') throw new EvaluationError('eval', `derivation '${drvPath}' lacks an 'outputName' attribute`)
+    writeBytes(1, `${drvPath}${outputName === 'out' ? '' : `!${outputName}`}\n`)
   }
 }
 
@@ -100,7 +111,7 @@ function printed(options: EvaluateOptions, world: World, value: Slot): string {
   }
 }
 
-function parseInput(world: World, input: Input): ParsedFile {
+function parseInput(world: World, input: Exclude<Input, { readonly kind: 'flake' }>): ParsedFile {
   switch (input.kind) {
     case 'expression': return world.evaluator.parseSource({ origin: { kind: 'string' }, text: byteStringOfNative(input.text) }, world.folder)
     case 'standard-input': return world.evaluator.parseSource({ origin: { kind: 'stdin' }, text: readStandardInput() }, world.folder)

@@ -4,7 +4,7 @@
  */
 import type { Evaluator } from '../evaluator.ts'
 import { showAttributes, textAttribute, withAttributes, type Input, type InputAttribute } from '../flakes/attributes.ts'
-import { fetchInput, type FetchedInput } from '../flakes/fetch-input.ts'
+import { checkInput, fetchInput, type FetchedInput } from '../flakes/fetch-input.ts'
 import { evaluating, inputFromAttributes, inputFromUrl, isDirect, isLocked, showInput } from '../flakes/input.ts'
 import { lookUpInRegistries } from '../flakes/registry.ts'
 import { fixGitUrl, SCHEMES } from '../flakes/schemes.ts'
@@ -64,7 +64,7 @@ function fetchTree(evaluator: Evaluator, slot: Slot, fetcher: Fetcher): Value {
   if (!SCHEMES.has(textAttribute(input, 'type') ?? '')) throw new EvaluationError('eval', `cannot show unsupported input '${showAttributes(input)}'`)
   const shown = evaluating(() => showInput(input))
   if (isPure && !isLocked(input)) throw new EvaluationError('eval', `in pure evaluation mode, '${fetcher}' will not fetch unlocked input '${shown}'`, { location: site })
-  evaluator.checkUri(shown)
+  checkInput(evaluator, input)
   if (input.get('__final') === true) throw new EvaluationError('eval', `input '${shown}' is not allowed to use the '__final' attribute`)
   return treeValue(evaluator, fetchInput(evaluator, input), { emptyRevision: fetcher === 'fetchGit' })
 }

@@ -35,6 +35,12 @@ class DelayedCode implements Code {
     }
   }
 
+  /** Sets without computed names, lists, functions: what flake.nix may hold where nothing is to be computed. */
+  get isTrivial(): boolean {
+    const { expression } = this
+    return expression.kind === 'list' || expression.kind === 'lambda' || (expression.kind === 'attributes' && expression.bindings.dynamic.length === 0)
+  }
+
   get location(): Location {
     return siteOf(this.context.source, this.expression.position)
   }

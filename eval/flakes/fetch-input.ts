@@ -8,7 +8,7 @@ import { textOfByteString } from '../../nix/bytes.ts'
 import { FormatError } from '../../nix/errors.ts'
 import { formatHash, parseHash } from '../../nix/hash.ts'
 import { isStorePath, makeFixedOutputPath } from '../../nix/store-path.ts'
-import type { Evaluator } from '../evaluator.ts'
+import { isAllowedUri, type Evaluator } from '../evaluator.ts'
 import { guarded } from '../files.ts'
 import { EvaluationError } from '../runtime/errors.ts'
 import { machine } from '../runtime/machine.ts'
@@ -34,6 +34,13 @@ export function fetchInput(evaluator: Evaluator, input: Input, final = false): F
     if (error instanceof EvaluationError) error.addTrace(`while fetching the input '${evaluating(() => showInput(input))}'`, undefined, depth)
     throw error
   }
+}
+
+/** Throws where the mode forbids fetching an input. Beyond Nix's rule, an archive of an allowed server will do. */
+export function checkInput(evaluator: Evaluator, input: Input): void {
+  const { mode, restrictUris, allowedUris } = evaluator.settings
+  if (mode !== 'restricted' && restrictUris === true && ['github', 'gitlab', 'sourcehut'].includes(typeOfInput(input)) && isAllowedUri(archiveAddress(input, textAttribute(input, 'rev') ?? 'HEAD'), allowedUris)) return
+  evaluator.checkUri(evaluating(() => showInput(input)))
 }
 
 /** What can be downloaded whenever it is wanted, since its hash is known. */
@@ -225,7 +232,7 @@ function checkLock(asked: Input, got: Input, final: boolean): void {
     for (const [name, value] of asked) {
       const other = got.get(name)
       const same = name === 'narHash' && typeof value === 'string' ? formatHash(parseHash(value), 'sri') === other : value === other
-      if (other !== undefined && !same) throw new EvaluationError('eval', `mismatch in field '${name}' of input '${showAttributes(asked)}', got '${showAttributes(got)}'`)
+      if (other !== undefined && !same) throw new EvaluationError('eval', `mismatch in field '${name}' of input '${showAttributes(withAttributes(asked, { __final: true }))}', got '${showAttributes(withAttributes(got, { __final: true }))}'`)
     }
     return
   }

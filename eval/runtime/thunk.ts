@@ -9,6 +9,8 @@ import type { Slot, Value } from '../values/value.ts'
 
 /** What a thunk computes: shared by all thunks made at one place. */
 export interface Code {
+  /** Whether running it computes nothing that could fail. */
+  readonly isTrivial?: boolean
   run: (payload: never) => Value
   /** Where it stands, for messages. */
   readonly location: Location | undefined

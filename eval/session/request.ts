@@ -2,12 +2,17 @@
 import type { EvaluationRequest } from '../../contract/evaluations.ts'
 import { byteStringOfText } from '../../nix/bytes.ts'
 import type { Evaluator } from '../evaluator.ts'
-import { autoCall } from '../runtime/auto-call.ts'
+import { callFlake } from '../flakes/call-flake.ts'
+import { lockFlake } from '../flakes/lock-flake.ts'
+import { parseFlakeReference } from '../flakes/reference.ts'
+import { autoCall, parseAttributePath, selectPath } from '../runtime/auto-call.ts'
+import { EvaluationError } from '../runtime/errors.ts'
+import { expectAttributes } from '../runtime/expect.ts'
 import { call1 } from '../runtime/call.ts'
 import { NO_SITE } from '../runtime/site.ts'
-import { Thunk } from '../runtime/thunk.ts'
+import { force, Thunk } from '../runtime/thunk.ts'
 import { canonicalPath } from '../syntax/paths.ts'
-import type { Slot, Value } from '../values/value.ts'
+import { Attributes, type Slot, type Value } from '../values/value.ts'
 
 const known = new WeakMap<EvaluationRequest, ReadonlyMap<string, Slot>>()
 
@@ -31,6 +36,36 @@ export function rootOf(evaluator: Evaluator, request: EvaluationRequest, select?
   return select === undefined ? root : call1(evaluator.evaluateText(select, '/'), root, NO_SITE)
 }
 
+/** An attribute of the value, called if it is a function; of a flake below the first prefix that has it. */
+export function selectAttribute(evaluator: Evaluator, request: EvaluationRequest, root: Slot, attribute: string): Value {
+  const args = requestArguments(evaluator, request)
+  if (request.source.kind !== 'flake') return autoCall(args, selectPath(args, root, attribute))
+  const candidates = [...request.source.prefixes.map((prefix) => byteStringOfText(prefix) + attribute), attribute]
+  for (const candidate of candidates) {
+    const found = follow(root, parseAttributePath(candidate))
+    if (found !== undefined) return force(found)
+  }
+  const shown = candidates.map((candidate) => `'${candidate}'`)
+  throw new EvaluationError('missing-attribute', `flake '${byteStringOfText(request.source.reference)}' does not provide attribute ${shown.length === 1 ? shown[0]! : `${shown.slice(0, -1).join(', ')} or ${shown.at(-1)!}`}`)
+}
+
+function follow(root: Slot, path: readonly string[]): Slot | undefined {
+  let at: Slot | undefined = root
+  for (const name of path) {
+    const value: Value = force(at)
+    at = value instanceof Attributes ? value.get(name) : undefined
+    if (at === undefined) return undefined
+  }
+  return at
+}
+
+/** Whoever names a flake may have its inputs looked up and fetched, though its evaluation is pure. */
+export function flakeOutputs(evaluator: Evaluator, reference: string): Value {
+  const locked = lockFlake(evaluator, parseFlakeReference(byteStringOfText(reference)), { registries: true, allowUnlocked: true, trusted: true })
+  const flake = expectAttributes(callFlake(evaluator, locked), '', NO_SITE)
+  return force(flake.get('outputs')!)
+}
+
 function sourceOf(evaluator: Evaluator, request: EvaluationRequest): Value {
   const args = requestArguments(evaluator, request)
   const { source } = request
@@ -38,6 +73,7 @@ function sourceOf(evaluator: Evaluator, request: EvaluationRequest): Value {
     case 'file': return autoCall(args, evaluator.evaluateFile(canonicalPath(byteStringOfText(source.path))))
     case 'store': return autoCall(args, evaluator.evaluateFile(canonicalPath(byteStringOfText(source.file === '' ? source.storePath : `${source.storePath}/${source.file}`))))
     case 'expression': return autoCall(args, evaluator.evaluateText(byteStringOfText(source.text), canonicalPath(byteStringOfText(source.basePath))))
+    case 'flake': return flakeOutputs(evaluator, source.reference)
     case 'derivations': return [...source.drvPaths]
   }
 }
