@@ -18,6 +18,7 @@ import { showWarning } from './printing/errors.ts'
 import { resolveChannel } from './builtins/fetch.ts'
 import { makeGlobals } from './builtins/registry.ts'
 import { asEvaluationError, EvaluationError } from './runtime/errors.ts'
+import { isAllowedUri } from './uris.ts'
 import type { Host } from './runtime/host.ts'
 import { machine, markMachine, MAX_CALL_DEPTH, restoreMachine } from './runtime/machine.ts'
 import { speculate } from './runtime/speculate.ts'
@@ -297,12 +298,6 @@ export class Evaluator implements Host {
   isPatternFunction(value: Value): value is Lambda {
     return value instanceof Lambda && value.code.parameter.kind === 'pattern'
   }
-}
-
-/** Whether an address is one of the allowed ones, or below it: a prefix must end where a part of the address does. */
-export function isAllowedUri(uri: string, allowed: readonly string[]): boolean {
-  return allowed.some((prefix) => uri === prefix
-    || (prefix !== '' && uri.startsWith(prefix) && (prefix.endsWith('/') || uri[prefix.length] === '/' || /^[a-zA-Z][a-zA-Z0-9+.-]*:$/.test(prefix))))
 }
 
 /** The folder that a file is in. */
