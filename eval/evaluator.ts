@@ -30,7 +30,7 @@ import { canonicalPath } from './syntax/paths.ts'
 import { lineAndColumn } from './syntax/position.ts'
 import { findUndefinedVariable } from './syntax/scope.ts'
 import { Location } from './values/location.ts'
-import { singleContext, type StringContext } from './values/context.ts'
+import { printContextElement, singleContext, type StringContext } from './values/context.ts'
 import { Layout } from './values/layout.ts'
 import { Attributes, Lambda, type Frame, type Slot, type Value } from './values/value.ts'
 
@@ -80,6 +80,13 @@ export class Evaluator implements Host {
     this.workingFolder = options.workingFolder ?? '/'
     this.files = new Files(options.io, options.settings)
     this.globals = makeGlobals(this)
+    // restricted evaluation may read what the search path names from the start; later entries of `findFile` open nothing
+    if (options.settings.mode !== 'impure') for (const { path } of options.settings.searchPath) if (!isAddress(path)) this.files.allow(this.absolute(path))
+  }
+
+  /** A local entry of the search path. */
+  private absolute(path: string): string {
+    return canonicalPath(path.startsWith('/') ? path : `${this.workingFolder}/${path}`)
   }
 
   /** The value of a file, evaluated once. `path` is canonical; a folder stands for its default.nix. */
@@ -211,6 +218,7 @@ export class Evaluator implements Host {
     const outputs = new Map<string, string[]>()
     for (const element of context.elements) {
       if (element.kind !== 'built') continue
+      if (element.path.startsWith('!')) throw new EvaluationError('eval', `cannot build '${printContextElement(element)}' during evaluation: its derivation has to be built first`)
       const known = outputs.get(element.path)
       if (known === undefined) outputs.set(element.path, [element.output])
       else known.push(element.output)
@@ -263,11 +271,10 @@ export class Evaluator implements Host {
     if (this.searchPaths.has(path)) return this.searchPaths.get(path)
     let found: string | undefined
     const url = resolveChannel(path)
-    if (/^[a-z][a-z0-9+.-]*:/.test(url)) {
+    if (isAddress(url)) {
       found = guarded(url, () => this.io.fetchUnlocked({ kind: 'tarball', name: 'source', url })).storePath
     } else {
-      const absolute = canonicalPath(path.startsWith('/') ? path : `${this.workingFolder}/${path}`)
-      this.files.allow(absolute)
+      const absolute = this.absolute(path)
       if (this.files.status(this.files.resolve(absolute)) !== undefined) found = absolute
       else this.trace('warn', `Nix search path entry '${path}' does not exist, ignoring`)
     }
@@ -298,6 +305,11 @@ export class Evaluator implements Host {
   isPatternFunction(value: Value): value is Lambda {
     return value instanceof Lambda && value.code.parameter.kind === 'pattern'
   }
+}
+
+/** Whether an entry of the search path has to be fetched. */
+function isAddress(text: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:/.test(text)
 }
 
 /** The folder that a file is in. */

@@ -31,11 +31,18 @@ export class Files {
 
   /** Throws where the mode forbids reading a path. */
   check(path: string): void {
-    if (this.settings.mode === 'impure' || within(path, STORE)) return
-    // Folders above what is allowed may be looked at, or nothing below could be found.
-    if (this.allowed.some((allowed) => within(path, allowed) || within(allowed, path))) return
+    if (this.mayPass(path)) return
     const mode = this.settings.mode === 'pure' ? 'in pure evaluation mode (use \'--impure\' to override)' : 'in restricted mode'
     throw new EvaluationError('restricted', `access to absolute path '${path}' is forbidden ${mode}`)
+  }
+
+  /** Folders above what is allowed may be looked at, or nothing below could be found. */
+  private mayPass(path: string): boolean {
+    return this.isAllowed(path) || this.allowed.some((allowed) => within(allowed, path))
+  }
+
+  private isAllowed(path: string): boolean {
+    return this.settings.mode === 'impure' || within(path, STORE) || this.allowed.some((allowed) => within(path, allowed))
   }
 
   readFile(path: string): Uint8Array {
@@ -45,7 +52,9 @@ export class Files {
 
   readDirectory(path: string): ReadonlyMap<string, FileKind> {
     this.check(path)
-    return guarded(path, () => this.io.readDirectory(path))
+    const entries = guarded(path, () => this.io.readDirectory(path))
+    // of a folder above what is allowed only that shows
+    return this.isAllowed(path) ? entries : new Map([...entries].filter(([name]) => this.mayPass(path === '/' ? `/${name}` : `${path}/${name}`)))
   }
 
   /** Without following a symlink at the end. */

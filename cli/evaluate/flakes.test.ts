@@ -1,29 +1,19 @@
 /** Flakes and fetched trees: what Firn gives for local repositories, folders and archives is what Nix 2.26 gives, errors included. */
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { nixReference } from '../../infra/setup/nix-reference.ts'
+import { NixComparison, type Outcome } from '../../test/support/nix-comparison.ts'
 
-const COMPAT = join(import.meta.dirname, '../../compat/bin')
 const DERIVATION = '{ name, ... }@args: derivation ({ system = "x86_64-linux"; builder = "/bin/sh"; } // args)'
 
 let folder: string
-let stock: string
+let nix: NixComparison
 before(() => {
-  stock = nixReference()
-  folder = mkdtempSync(join(tmpdir(), 'firn-flakes-'))
+  nix = new NixComparison()
+  ;({ folder } = nix)
 })
-after(() => rmSync(folder, { recursive: true, force: true }))
-
-function write(files: Readonly<Record<string, string>>): void {
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true })
-    writeFileSync(join(folder, path), text.replaceAll('FOLDER', folder))
-  }
-}
+after(() => nix.close())
 
 function commit(path: string): string {
   const git = (...words: string[]): string => execFileSync('git', ['-C', join(folder, path), '-c', 'user.name=n', '-c', 'user.email=e', ...words], { encoding: 'utf8', env: { ...process.env, GIT_COMMITTER_DATE: '2024-01-02T03:04:05Z', GIT_AUTHOR_DATE: '2024-01-02T03:04:05Z' } }).trim()
@@ -33,31 +23,8 @@ function commit(path: string): string {
   return git('rev-parse', 'HEAD')
 }
 
-interface Outcome {
-  readonly value: unknown
-  readonly error: string | undefined
-  readonly warnings: readonly string[]
-}
-
-function run(program: string, words: readonly string[]): Outcome {
-  const environment = { ...process.env, HOME: join(folder, 'home'), XDG_CACHE_HOME: join(folder, 'cache'), FIRN_HOME: join(folder, 'firn'), NIX_CONFIG: 'experimental-features = nix-command flakes fetch-tree\nbuild-users-group =', NIX_CONF_DIR: '/var/empty', NIX_PATH: '' }
-  const { status, stdout, stderr } = spawnSync(program, words, { encoding: 'utf8', env: environment, cwd: folder })
-  const lines = stderr.replaceAll(join(folder, 'root/nix/store'), '/nix/store').split('\n')
-  return {
-    value: status === 0 ? JSON.parse(stdout) : undefined,
-    error: lines.findLast((line) => /^\s*error: ./.test(line))?.trim(),
-    warnings: lines.filter((line) => /^warning: not writing|^• |^ {4}'/.test(line)),
-  }
-}
-
-/** Evaluates with both; gives what both give. */
-function both(expression: string, ...options: readonly string[]): Outcome {
-  const text = expression.replaceAll('FOLDER', folder)
-  const theirs = run(join(stock, 'nix-instantiate'), ['--eval', '--strict', '--json', '--read-write-mode', '--store', join(folder, 'root'), ...options, '-E', text])
-  const ours = run(join(COMPAT, 'nix-instantiate'), ['--eval', '--strict', '--json', ...options, '-E', text])
-  assert.deepEqual(ours, theirs)
-  return ours
-}
+const both = (expression: string, ...options: readonly string[]): Outcome => nix.both(expression, ...options)
+const write = (files: Readonly<Record<string, string>>): void => nix.write(files)
 
 /** Everything that a fetched tree tells. */
 const tree = (call: string): string => `let t = ${call}; in removeAttrs t [ "outPath" ] // { path = t.outPath; }`
@@ -109,14 +76,13 @@ describe('fetched trees', () => {
   })
 
   test('Mercurial: says what is missing', { skip: spawnSync('hg', ['--version']).error === undefined && 'hg is installed' }, () => {
-    assert.match(run(join(COMPAT, 'nix-instantiate'), ['--eval', '-E', 'builtins.fetchMercurial "/nowhere"']).error!, /'hg' is needed .* not installed/)
+    assert.match(nix.firn('--eval', '-E', 'builtins.fetchMercurial "/nowhere"').error!, /'hg' is needed .* not installed/)
   })
 
   test('fetchClosure wants what Nix wants', () => {
-    const option = ['--option', 'extra-experimental-features', 'fetch-closure']
     const path = `/nix/store/${'0'.repeat(32)}-x`
     for (const argument of ['{ }', `{ fromPath = ${path}; }`, `{ fromPath = ${path}; fromStore = "file:///x"; }`, `{ fromPath = ${path}; fromStore = "https://x"; odd = 1; }`, `{ fromPath = ${path}; fromStore = "https://x"; inputAddressed = true; toPath = ${path}; }`]) {
-      assert.notEqual(both(`builtins.fetchClosure ${argument}`, ...option).error, undefined)
+      assert.notEqual(both(`builtins.fetchClosure ${argument}`).error, undefined)
     }
   })
 })
@@ -156,7 +122,7 @@ describe('flakes', () => {
   })
 
   test('locks are kept, and held to', () => {
-    const lock = (name: string): string => execFileSync(join(stock, 'nix'), ['--store', join(folder, 'root'), '--extra-experimental-features', 'nix-command flakes', 'flake', 'lock', `path:${folder}/${name}`], { encoding: 'utf8', stdio: 'pipe', env: { ...process.env, NIX_CONF_DIR: '/var/empty' } })
+    const lock = (name: string): string => execFileSync(join(nix.stock, 'nix'), ['--store', join(folder, 'root'), '--extra-experimental-features', 'nix-command flakes', 'flake', 'lock', `path:${folder}/${name}`], { encoding: 'utf8', stdio: 'pipe', env: { ...process.env, NIX_CONF_DIR: '/var/empty' } })
     lock('locked')
     assert.deepEqual(both(`(${ALL}) (builtins.getFlake "path:FOLDER/locked")`).warnings, [])
     lock('spoilt')

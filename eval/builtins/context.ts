@@ -9,6 +9,7 @@ import { ContextBuilder, singleContext } from '../values/context.ts'
 import { attributesOf } from '../values/make.ts'
 import { stringValue, type Slot, type Value } from '../values/value.ts'
 import { builtin, type BuiltinFamily } from './definition.ts'
+import { isDynamic } from './dynamic-derivations.ts'
 import type { Evaluator } from '../evaluator.ts'
 
 function isStorePath(text: string): boolean {
@@ -25,6 +26,7 @@ function getContext(slot: Slot): Value {
   forceString(slot, 'while evaluating the argument passed to builtins.getContext', callSite(), builder)
   const infos = new Map<string, { path: boolean; allOutputs: boolean; readonly outputs: string[] }>()
   for (const element of builder.build()?.sorted() ?? []) {
+    if (isDynamic(element.path)) throw new EvaluationError('eval', `cannot operate on output '${element.path.split('!')[1]!}' of the unbuilt derivation '${element.path.replace(/^(?:![^!]+!)+/, '')}'`)
     let info = infos.get(element.path)
     if (info === undefined) infos.set(element.path, (info = { path: false, allOutputs: false, outputs: [] }))
     if (element.kind === 'opaque') info.path = true

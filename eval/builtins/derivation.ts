@@ -24,6 +24,7 @@ import { ContextBuilder, singleContext } from '../values/context.ts'
 import { attributesOf } from '../values/make.ts'
 import { ContextString, type Attributes, type Slot, type Value } from '../values/value.ts'
 import { builtin, type BuiltinFamily } from './definition.ts'
+import { DynamicInputs, isDynamic } from './dynamic-derivations.ts'
 import { hashOfSetting } from './hashes.ts'
 
 /** What the attributes said, before it becomes a derivation. */
@@ -175,7 +176,7 @@ function checkOutputs(names: readonly string[]): string[] {
 
 function finish(evaluator: Evaluator, draft: Draft): Value {
   const { name, outputs } = draft
-  const { inputDerivations, inputSources } = inputsOf(evaluator, draft.context)
+  const { inputDerivations, dynamicInputs, inputSources } = inputsOf(evaluator, draft.context)
   if (draft.builder === '') throw new EvaluationError('eval', 'required attribute \'builder\' missing')
   if (draft.system === '') throw new EvaluationError('eval', 'required attribute \'system\' missing')
   const onlyOut = outputs.length === 1 && outputs[0] === 'out'
@@ -203,7 +204,7 @@ function finish(evaluator: Evaluator, draft: Draft): Value {
       made.set(output, { kind: 'deferred' })
     }
   }
-  const draftDerivation: Derivation = { name, outputs: made, inputDerivations, inputSources, system: draft.system, builder: draft.builder, args: draft.args, env }
+  const draftDerivation: Derivation = { name, outputs: made, inputDerivations, ...(dynamicInputs !== undefined && { dynamicInputs }), inputSources, system: draft.system, builder: draft.builder, args: draft.args, env }
   return write(evaluator, inNixTerms(() => completeDerivation(draftDerivation, evaluator.derivationHashOf)))
 }
 
@@ -229,8 +230,9 @@ function inNixTerms<T>(work: () => T): T {
 }
 
 /** What the strings of a derivation refer to becomes its inputs. */
-function inputsOf(evaluator: Evaluator, context: ContextBuilder): { readonly inputDerivations: Map<string, string[]>; readonly inputSources: string[] } {
+function inputsOf(evaluator: Evaluator, context: ContextBuilder): Pick<Derivation, 'inputDerivations' | 'dynamicInputs' | 'inputSources'> {
   const inputDerivations = new Map<string, string[]>()
+  const dynamic = new DynamicInputs()
   const sources = new Set<string>()
   const addOutput = (drvPath: string, output: string) => {
     const known = inputDerivations.get(drvPath)
@@ -255,12 +257,14 @@ function inputsOf(evaluator: Evaluator, context: ContextBuilder): { readonly inp
     }
   }
   for (const element of context.build()?.elements ?? []) {
-    if (element.kind === 'built') addOutput(element.path, element.output)
+    if (element.kind === 'built' && isDynamic(element.path)) dynamic.add(element.path, element.output)
+    else if (element.kind === 'built') addOutput(element.path, element.output)
     else if (element.kind === 'opaque') sources.add(element.path)
     else addClosure(element.path)
   }
   for (const outputs of inputDerivations.values()) outputs.sort()
-  return { inputDerivations, inputSources: [...sources].sort() }
+  const dynamicInputs = dynamic.build()
+  return { inputDerivations, ...(dynamicInputs !== undefined && { dynamicInputs }), inputSources: [...sources].sort() }
 }
 
 export const derivations: BuiltinFamily = (evaluator) => [

@@ -53,7 +53,7 @@ function readDirectory(evaluator: Evaluator, slot: Slot): Value {
 }
 
 function fileType(evaluator: Evaluator, path: string): FileKind {
-  return evaluator.files.existing(evaluator.files.resolve(path, 'ancestors')).kind
+  return evaluator.files.existing(path).kind
 }
 
 /** What comes after the last slash; one slash at the end doesn't count. */

@@ -12,6 +12,7 @@ import { data } from './data.ts'
 import type { BuiltinFamily } from './definition.ts'
 import { DERIVATION } from './derivation-source.ts'
 import { derivations } from './derivation.ts'
+import { dynamicDerivations } from './dynamic-derivations.ts'
 import { fetching } from './fetch.ts'
 import { trees } from './fetch-tree.ts'
 import { flakes } from './flakes.ts'
@@ -23,7 +24,7 @@ import { sources } from './sources.ts'
 import { strings } from './strings.ts'
 import { types } from './types.ts'
 
-const FAMILIES: readonly BuiltinFamily[] = [arithmetic, attributes, context, control, data, derivations, fetching, flakes, importing, lists, paths, regex, sources, strings, trees, types]
+const FAMILIES: readonly BuiltinFamily[] = [arithmetic, attributes, context, control, data, derivations, dynamicDerivations, fetching, flakes, importing, lists, paths, regex, sources, strings, trees, types]
 
 /** Language version that this evaluator has: features that `builtins ? …` can't show. */
 const LANGUAGE_VERSION = 6
