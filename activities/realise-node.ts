@@ -43,12 +43,11 @@ export function realiseActivities(dependencies: Dependencies): Pick<NodeActiviti
 }
 
 async function realiseNode(dependencies: Dependencies, input: NodeInput, signal: AbortSignal): Promise<RealiseResult> {
-  const { database: { db }, motion, buildSlots, workerId, figures, logger } = dependencies
+  const { database: { db }, buildSlots, workerId, figures, logger } = dependencies
   const row = (await readNodes(db, [input.nodeKey])).get(input.nodeKey)
   const needsSlot = row?.kind === 'derivation' && !row.substitutable
   const giveBack = needsSlot ? await buildSlots.acquire(signal) : () => undefined
-  let result: RealiseResult
-  let waiters: readonly number[] = []
+  let recorded: Recorded
   try {
     const step = row?.substitutable ? 'substituting' : row?.kind === 'fetch' ? 'fetching' : 'building'
     const claim = await claimNode(db, input, workerId, step)
@@ -58,7 +57,7 @@ async function realiseNode(dependencies: Dependencies, input: NodeInput, signal:
       steps: new StepReporter(db, claim.attemptId, step, (error) => logger.warn({ error }, 'could not record a step')),
     }
     try {
-      ({ result, waiters } = await tryNode(dependencies, attempt))
+      recorded = await tryNode(dependencies, attempt)
     } catch (error) {
       // stopped because nobody wants it: that is recorded already, by who decided it
       if (signal.reason instanceof FirnError && signal.reason.kind === 'cancelled') return await endedOutcome(dependencies, input)
@@ -71,26 +70,49 @@ async function realiseNode(dependencies: Dependencies, input: NodeInput, signal:
   } finally {
     giveBack()
   }
-  if (result.status === 'again') return result
-  figures.builds.ended.inc({ result: result.status === 'succeeded' ? result.how : result.cause.kind })
-  await announce(db, motion, [input.nodeKey], waiters)
+  const { result, announcing } = recorded
+  if (result.status !== 'again') figures.builds.ended.inc({ result: result.status === 'succeeded' ? result.how : result.cause.kind })
+  const problem = await announcing
+  if (problem !== undefined) throw problem
   return result
 }
 
 /** Tries, and records how it ended. */
-async function tryNode(dependencies: Dependencies, attempt: Attempt): Promise<{ readonly result: RealiseResult; readonly waiters: readonly number[] }> {
+async function tryNode(dependencies: Dependencies, attempt: Attempt): Promise<Recorded> {
   const { input, claim } = attempt
   return await withSpan(`node ${input.nodeKey.slice(33)}`, { 'firn.node': input.nodeKey, 'firn.build_id': input.buildId, 'firn.attempt': claim.number }, async (span) => {
-    const recorded = await realise(dependencies, attempt, (ended) => recordEnd(dependencies, attempt, ended))
+    const recorded = await realise(dependencies, attempt, async (ended, adopt) => {
+      const { result, waiters } = await recordEnd(dependencies, attempt, ended)
+      if (result.status === 'succeeded') await adopt?.()
+      return { result, announcing: announceNow(dependencies, input, waiters) }
+    })
     if (recorded.result.status === 'failed') span.setStatus({ code: SpanStatusCode.ERROR, message: recorded.result.cause.kind })
     span.setAttribute('firn.result', recorded.result.status)
     return recorded
   })
 }
 
-interface Recorded { readonly result: RealiseResult; readonly waiters: readonly number[] }
+interface Recorded {
+  readonly result: RealiseResult
+  /** Who waits hears of it while the build's folders are still being removed. Gives what went wrong with that. */
+  readonly announcing: Promise<unknown>
+}
 
-async function realise(dependencies: Dependencies, attempt: Attempt, end: (ended: Ended) => Promise<Recorded>): Promise<Recorded> {
+/** Records an end, and has it announced once `adopt` has given the local store what was built. */
+type End = (ended: Ended, adopt?: () => Promise<void>) => Promise<Recorded>
+
+/** Never rejects: a node that ended has ended, and a signal that got lost is sent by the sweep. */
+async function announceNow({ database: { db }, motion }: Dependencies, { nodeKey }: NodeInput, waiters: readonly number[] | undefined): Promise<unknown> {
+  if (waiters === undefined) return undefined
+  try {
+    await announce(db, motion, [nodeKey], waiters)
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+async function realise(dependencies: Dependencies, attempt: Attempt, end: End): Promise<Recorded> {
   const { claim, input, signal, steps } = attempt
   const { planner, store } = dependencies
   if ((await planner.validOutputs([{ key: input.nodeKey, outputs: claim.outputs, drvPath: claim.drvPath }])).size > 0) return await end({ kind: 'succeeded', how: 'valid', infos: [] })
@@ -101,9 +123,9 @@ async function realise(dependencies: Dependencies, attempt: Attempt, end: (ended
   return await withSpan('build', {}, () => realiseBuild(dependencies, known, { signal, log: attempt.log, steps }, async (outcome) => {
     if (outcome.kind === 'inputs-missing') return await end({ kind: 'again', reason: `inputs are not valid: ${outcome.paths.join(', ')}` })
     if (outcome.kind === 'failed') return await end(outcome)
-    const recorded = await end({ kind: 'succeeded', how: 'built', infos: outcome.infos, ...(known.floating ? { outputs: outcome.outputs } : {}) })
-    for (const { storePath, localPath } of outcome.trees) await store.local.adopt(storePath, localPath)
-    return recorded
+    return await end({ kind: 'succeeded', how: 'built', infos: outcome.infos, ...(known.floating ? { outputs: outcome.outputs } : {}) }, async () => {
+      for (const { storePath, localPath } of outcome.trees) await store.local.adopt(storePath, localPath)
+    })
   }))
 }
 
@@ -135,8 +157,8 @@ async function download({ fetchers }: Dependencies, { claim, input, signal, step
   return { kind: 'succeeded', how: 'fetched', infos: [claim.drvPath === null ? pathInfo : { ...pathInfo, deriver: parseStorePath(claim.drvPath) }] }
 }
 
-/** Makes an end visible: PathInfos, outcome and attempt at once. */
-async function recordEnd(dependencies: Dependencies, attempt: Attempt, ended: Ended): Promise<Recorded> {
+/** Makes an end visible: PathInfos, outcome and attempt at once. Gives who may be waiting for it; undefined where this attempt ended nothing. */
+async function recordEnd(dependencies: Dependencies, attempt: Attempt, ended: Ended): Promise<{ readonly result: RealiseResult; readonly waiters?: readonly number[] }> {
   const { database: { db }, store, logger } = dependencies
   const { input, claim, steps, log } = attempt
   const logged = await log.finish(store.blobs)
@@ -151,13 +173,13 @@ async function recordEnd(dependencies: Dependencies, attempt: Attempt, ended: En
       logger.info({ node: input.nodeKey, failed: claim.drvPath, next, cause: ended.cause }, 'a fixed output is tried by another derivation')
       await endAttempt(db, claim.attemptId, { kind: ended.cause.kind, message: 'another derivation of the same output is tried', ...logged, figures })
       await forgetPlan(db, input)
-      return { result: { status: 'again' }, waiters: [] }
+      return { result: { status: 'again' } }
     }
   }
   if (ended.kind === 'again') {
     await forgetPlan(db, input, ended)
     await endAttempt(db, claim.attemptId, { kind: 'again', message: ended.reason, ...logged, figures })
-    return { result: { status: 'again' }, waiters: [] }
+    return { result: { status: 'again' } }
   }
   const outcome: NodeOutcome = ended.kind === 'succeeded'
     ? { status: 'succeeded', how: ended.how }
@@ -170,7 +192,7 @@ async function recordEnd(dependencies: Dependencies, attempt: Attempt, ended: En
     })
   })
   if (recorded) return { result: outcome, waiters: recorded.waiters }
-  return { result: await endedOutcome(dependencies, input), waiters: [] }
+  return { result: await endedOutcome(dependencies, input) }
 }
 
 async function recordFault({ database: { db }, store, logger }: Dependencies, attempt: Attempt, error: unknown): Promise<void> {

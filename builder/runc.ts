@@ -6,9 +6,7 @@
  * Measured (bench/container.ts): most of the time goes into the runtime itself, so this process only makes a few folders
  * before and reads a pipe meanwhile.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { chmodSync, closeSync, copyFileSync, fstatSync, lstatSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { getSystemErrorMessage } from 'node:util'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,11 +14,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { FirnError } from '../contract/errors.ts'
 import { STORE_DIRECTORY } from '../nix/store-path.ts'
 import { deviceNode, identityOf, isPrivileged, SlotPool } from './container/identity.ts'
+import { Launcher, type LaunchDescriptor, type Launched, type LaunchedEnd } from './container/launcher.ts'
 import { LogPipes, closePipeWriter, type LogPipe } from './container/log-pipes.ts'
-import { MountNamespace } from './container/mount-namespace.ts'
 import { BUILD_FOLDER, ociSpecOf, printOciSpec, type Identity } from './container/oci-spec.ts'
 import { openOutsideNetwork, OUTSIDE_NAME_SERVER, slirpMissing, type OutsideNetwork, type OutsideNetworkSettings } from './container/outside-network.ts'
-import { reapContainers, removeTree } from './container/reap.ts'
+import { reapContainers, removalOf, removeTree } from './container/reap.ts'
 import { makeRootFolder } from './container/root-folder.ts'
 import { cgroupHierarchies, deleteContainer, findShell, isInstalled, killContainer, peakMemory, runCommand, runtimeErrors, runtimeFault, signalOf, unexecutable, type Runtime } from './container/runtime.ts'
 import { STARTER_PATH, starterProgram } from './container/starter.ts'
@@ -69,7 +67,7 @@ class RuncDriver implements BuildDriver {
   readonly #hierarchies: readonly string[]
   /** Of the builds' folder in the driver's mount namespace. */
   readonly #folderInside: string
-  readonly #namespace: MountNamespace
+  readonly #launcher: Launcher
   readonly #slots = new SlotPool()
   readonly #coreHardLimit = hardCoreLimit()
   readonly #userNamespace = hasUserNamespaces()
@@ -96,7 +94,7 @@ class RuncDriver implements BuildDriver {
       chmodSync(folder, 0o711)
     }
     mkdirSync(this.#runtime.stateFolder, { recursive: true, mode: 0o700 })
-    this.#namespace = new MountNamespace(settings.folder, this.#folderInside)
+    this.#launcher = new Launcher(settings.folder, this.#folderInside)
   }
 
   async reap(): Promise<ReapReport> {
@@ -106,7 +104,7 @@ class RuncDriver implements BuildDriver {
   }
 
   async close(): Promise<void> {
-    await this.#namespace.close()
+    await this.#launcher.close()
     if (this.#shared !== undefined) await removeTree(this.#shared)
     rmSync(join(this.#folderInside, '..'), { recursive: true, force: true })
   }
@@ -122,7 +120,7 @@ class RuncDriver implements BuildDriver {
         mkdirSync(join(this.#settings.folder, 'kept'), { recursive: true, mode: 0o700 })
         renameSync(join(folder, 'root', BUILD_FOLDER), kept)
       }
-      await removeTree(folder)
+      await this.#launcher.run(removalOf(folder))
       this.#slots.give(slot)
     }
     try {
@@ -152,7 +150,6 @@ class RuncDriver implements BuildDriver {
     const shared = this.#openShared()
     const folderInside = join(this.#folderInside, name)
     const id = `${this.#prefix}${process.pid}-${name}`
-    const prefix = await this.#namespace.prefix()
     mkdirSync(folder, { mode: 0o755 })
 
     const outside = request.network === 'outside'
@@ -186,7 +183,7 @@ class RuncDriver implements BuildDriver {
       })
       writeFileSync(join(folder, 'config.json'), printOciSpec(spec), { mode: 0o600 })
       pipe = await this.#pipes!.open()
-      const command = [...prefix, ...runCommand(this.#runtime, id, folderInside, join(folderInside, 'runtime.log'), request.system, this.#starter === undefined ? 0 : 3)]
+      const command = runCommand(this.#runtime, id, folderInside, join(folderInside, 'runtime.log'), request.system, this.#starter === undefined ? 0 : 3)
       return await this.#watch(id, command, folder, pipe, network, request, options)
     } finally {
       await network?.close()
@@ -195,58 +192,56 @@ class RuncDriver implements BuildDriver {
 
   /** Starts the runtime and stays with it to the end of process and log. */
   async #watch(id: string, command: readonly string[], folder: string, pipe: LogPipe, network: OutsideNetwork | undefined, request: BuildRequest, options: BuildOptions): Promise<Ran> {
-    const status = openSync(join(folder, 'exec-status'), 'wx+', 0o600)
-    try {
-      return await this.#watchChild(id, this.#spawn(command, pipe, status), folder, status, pipe, network, request, options)
-    } finally {
-      closeSync(status)
-    }
-  }
-
-  #spawn(command: readonly string[], pipe: LogPipe, status: number): ChildProcess {
-    // the runtimes give standard streams to the build's users, so they must not be the machine's own /dev/null
-    const nothing = openSync(join(this.#shared!, 'null'), 'r+')
-    const starter = this.#starter && openSync(join(this.#shared!, 'starter'), 'r')
-    try {
-      const streams = starter === undefined ? [nothing, pipe.writer, pipe.writer] : [nothing, nothing, nothing, pipe.writer, starter, status]
-      return spawn(command[0]!, command.slice(1), { stdio: streams, detached: true, cwd: '/' })
-    } finally {
-      for (const descriptor of [nothing, starter]) if (descriptor !== undefined) closeSync(descriptor)
-      closePipeWriter(pipe)
-    }
-  }
-
-  async #watchChild(id: string, child: ChildProcess, folder: string, status: number, pipe: LogPipe, network: OutsideNetwork | undefined, request: BuildRequest, options: BuildOptions): Promise<Ran> {
-    const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
     let networkError: unknown
     network?.ready.catch((error: unknown) => (networkError = error))
-
-    const watch = new Watch(request.limits, options, async () => await this.#kill(id, child))
+    const runtime = await this.#start(command, pipe, join(folder, 'exec-status'))
+    const watch = new Watch(request.limits, options, async () => await this.#kill(id, runtime))
     const memory = this.#sampleMemory(id, request)
     try {
       const log = watch.read(pipe.reader)
-      const [exitCode, signal] = await exited
+      const ended = await runtime.ended
       const drained = await Promise.race([log.then(() => true), sleep(DRAIN_SECONDS * 1000, false, { ref: false })])
       if (drained) pipe.release()
       else pipe.reader.destroy()
       await watch.close()
 
-      const end = watch.end ?? await this.#endOf(id, exitCode, signal, folder, status, networkError, request, options)
+      const end = watch.end ?? await this.#endOf(id, ended, folder, networkError, request, options)
       return { end, logBytes: watch.bytes, ...(memory.peak() !== undefined && { peakMemoryBytes: memory.peak()! }) }
+    } catch (error) {
+      // the launcher is gone, and with it whoever would tell of this container's end
+      await deleteContainer(this.#runtime, id)
+      throw error
     } finally {
       memory.stop()
       await watch.close()
     }
   }
 
-  async #endOf(id: string, exitCode: number | null, signal: string | null, folder: string, status: number, networkError: unknown, request: BuildRequest, options: BuildOptions): Promise<BuildEnd> {
+  async #start(command: readonly string[], pipe: LogPipe, status: string): Promise<Launched> {
+    writeFileSync(status, '', { flag: 'wx', mode: 0o600 })
+    // the runtimes give standard streams to the build's users, so they must not be the machine's own /dev/null
+    const nothing: LaunchDescriptor = { path: join(this.#shared!, 'null'), flags: 'r+' }
+    const log: LaunchDescriptor = { path: pipe.path, flags: 'w' }
+    const descriptors: readonly LaunchDescriptor[] = this.#starter === undefined
+      ? [nothing, log, log]
+      : [nothing, nothing, nothing, log, { path: join(this.#shared!, 'starter'), flags: 'r' }, { path: status, flags: 'r+' }]
+    try {
+      const launched = await this.#launcher.launch(command, descriptors)
+      await launched.started
+      return launched
+    } finally {
+      closePipeWriter(pipe)
+    }
+  }
+
+  async #endOf(id: string, { exitCode, signal }: LaunchedEnd, folder: string, networkError: unknown, request: BuildRequest, options: BuildOptions): Promise<BuildEnd> {
     if (networkError !== undefined) throw networkError
     if (exitCode === null) {
       await deleteContainer(this.#runtime, id)
       throw new FirnError('killed', `${this.#runtime.name} was killed by ${signal} while it ran a build`)
     }
     const errors = exitCode === 0 ? [] : runtimeErrors(join(folder, 'runtime.log'))
-    const reason = unexecuted(status) ?? unexecutable(errors)
+    const reason = unexecuted(join(folder, 'exec-status')) ?? unexecutable(errors)
     if (reason !== undefined) {
       await options.onLog?.(Buffer.from(`error: executing '${request.builder}': ${reason}\n`, 'latin1'))
       return { kind: 'exited', exitCode: 1 }
@@ -260,13 +255,15 @@ class RuncDriver implements BuildDriver {
   }
 
   /** Kills the container, however far its start has got. */
-  async #kill(id: string, child: ChildProcess): Promise<void> {
-    for (let attempt = 0; child.exitCode === null && child.signalCode === null; attempt++) {
+  async #kill(id: string, runtime: Launched): Promise<void> {
+    let running = true
+    const ended = runtime.ended.catch(() => undefined).then(() => (running = false))
+    for (let attempt = 0; running; attempt++) {
       if (!await killContainer(this.#runtime, id) && attempt > 20) {
-        child.kill('SIGKILL')
+        killProcess(await runtime.started)
         await deleteContainer(this.#runtime, id)
       }
-      await sleep(50)
+      await Promise.race([ended, sleep(50)])
     }
   }
 
@@ -309,11 +306,17 @@ function outputsIn(root: string, request: BuildRequest): Map<string, string> {
 }
 
 /** What the starter says if it could not become the builder. */
-function unexecuted(status: number): string | undefined {
-  if (fstatSync(status).size === 0) return undefined
-  const error = Buffer.alloc(1)
-  readSync(status, error, 0, 1, 0)
-  return getSystemErrorMessage(-error[0]!)
+function unexecuted(status: string): string | undefined {
+  const said = readFileSync(status)
+  return said.length === 0 ? undefined : getSystemErrorMessage(-said[0]!)
+}
+
+function killProcess(processId: number): void {
+  try {
+    process.kill(processId, 'SIGKILL')
+  } catch {
+    // gone already
+  }
 }
 
 function runtimeDirectory(): string {

@@ -13,7 +13,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 export interface LogPipe {
-  /** For the child's standard output and error. Close it here once the child has started. */
+  /** Where the child opens it, for its standard output and error. */
+  readonly path: string
+  /** Keeps the reader from an early end. Close it once the child has opened the pipe. */
   readonly writer: number
   /** Ends when nobody has the other end open any more. */
   readonly reader: Socket
@@ -36,7 +38,7 @@ export class LogPipes {
     // the reader first and without waiting, or each end would wait for the other
     const reader = new Socket({ fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), readable: true, writable: false })
     const writer = openSync(path, constants.O_WRONLY)
-    return { writer, reader, release: () => void this.#free.push(path) }
+    return { path, writer, reader, release: () => void this.#free.push(path) }
   }
 
   async #make(): Promise<string> {

@@ -71,7 +71,12 @@ function processesOf(folder: string): number[] {
   }
 }
 
-/** Removes a tree, out of this process, since builds leave hundreds of thousands of files. */
+/** The command that removes a tree: never this process, since builds leave hundreds of thousands of files. */
+export function removalOf(path: string): string[] {
+  return ['rm', '-rf', '--one-file-system', '--', path]
+}
+
 export async function removeTree(path: string): Promise<void> {
-  await promisify(execFile)('rm', ['-rf', '--one-file-system', '--', path])
+  const [program, ...words] = removalOf(path)
+  await promisify(execFile)(program!, words)
 }

@@ -88,6 +88,20 @@ function fillBuildFolder(folder: string, request: BuildRequest, identity: Identi
   if (settings.privileged) chownSync(folder, identity.buildUid, identity.buildGid)
 }
 
+/**
+ * As Nix does: a file is linked where that is possible, since a mount of its own costs the runtime far more. Its owner
+ * isn't mapped, or it is root's: the build can't change it either way.
+ */
+function linkedInto(localPath: string, place: string): boolean {
+  try {
+    linkSync(localPath, place)
+    return true
+  } catch {
+    // another file system, or as many links as it allows
+    return false
+  }
+}
+
 function fillStore(folder: string, request: BuildRequest, identity: Identity, settings: RootFolderSettings): BindMount[] {
   mkdirSync(folder)
   const binds: BindMount[] = []
@@ -101,6 +115,7 @@ function fillStore(folder: string, request: BuildRequest, identity: Identity, se
       continue
     }
     if (stat.isDirectory()) mkdirSync(place)
+    else if (linkedInto(localPath, place)) continue
     else writeFileSync(place, '')
     binds.push({ source: localPath, target: `${STORE_DIRECTORY}/${storePath.baseName}` })
   }

@@ -21,10 +21,10 @@ export interface Runtime {
 /** Systems whose builds see a 32-bit machine. */
 const THIRTY_TWO_BIT = new Set(['i686-linux', 'armv5tel-linux', 'armv6l-linux', 'armv7l-linux'])
 
-/** The command that runs a container from start to end. setarch's settings are inherited by the builder; `descriptors` from 3 on too. */
+/** The command that runs a container from start to end. The builder inherits the personality, and `descriptors` from 3 on. */
 export function runCommand(runtime: Runtime, id: string, bundle: string, logFile: string, system: string, descriptors: number): string[] {
-  const setarch = THIRTY_TWO_BIT.has(system) ? ['setarch', 'linux32', '-R'] : ['setarch', '-R']
-  return [...setarch, runtime.program, '--root', runtime.stateFolder, '--log', logFile, '--log-format', 'json', 'run', '--preserve-fds', String(descriptors), '--bundle', bundle, id]
+  const personality = THIRTY_TWO_BIT.has(system) ? ['setarch', 'linux32', '-R'] : []
+  return [...personality, runtime.program, '--root', runtime.stateFolder, '--log', logFile, '--log-format', 'json', 'run', '--preserve-fds', String(descriptors), '--bundle', bundle, id]
 }
 
 /** Kills all processes of a container; false where there is none by this id (not yet, or no more). */

@@ -1,0 +1,30 @@
+/**
+ * Ring: builder. The process behind launcher.ts: starts what it is told to and says how that ended. It holds nothing itself, so a
+ * fork of it costs little. It ends with its parent; what it started does not.
+ */
+import { spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import type { LaunchMessage, LaunchRequest } from './launcher.ts'
+
+const say = (message: LaunchMessage): void => void process.send!(message)
+
+process.on('disconnect', () => process.exit(0))
+process.on('message', (request: LaunchRequest) => launch(request))
+say({ kind: 'ready' })
+
+function launch({ id, command, descriptors }: LaunchRequest): void {
+  const opened: number[] = []
+  const fail = (error: unknown): void => say({ kind: 'failed', id, message: error instanceof Error ? error.message : String(error) })
+  try {
+    for (const { path, flags } of descriptors) opened.push(openSync(path, flags))
+    // a group of its own: a terminal's Ctrl-C is for the worker, which decides about its builds
+    const child = spawn(command[0]!, command.slice(1), { stdio: descriptors.length > 0 ? opened : 'ignore', detached: true, cwd: '/' })
+    child.once('error', fail)
+    child.once('exit', (exitCode, signal) => say({ kind: 'ended', id, exitCode, signal }))
+    if (child.pid !== undefined) say({ kind: 'started', id, processId: child.pid })
+  } catch (error) {
+    fail(error)
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor)
+  }
+}
