@@ -35,11 +35,12 @@ export function addValues(host: Host, left: Value, right: (() => Value) | readon
 
 function addNumber(left: number | bigint | Float, right: Value, site: Site): Value {
   if (left instanceof Float) {
-    if (right instanceof Float) return new Float(left.value + right.value)
-    if (isInt(right)) return new Float(left.value + Number(right))
+    // sums begin with zero, which turns negative zeros into positive ones
+    if (right instanceof Float) return new Float(0 + left.value + right.value)
+    if (isInt(right)) return new Float(0 + left.value + Number(right))
     throw new EvaluationError('eval', `cannot add ${showType(right)} to a float`, { location: site })
   }
-  if (right instanceof Float) return new Float(Number(left) + right.value)
+  if (right instanceof Float) return new Float(0 + Number(left) + right.value)
   if (!isInt(right)) throw new EvaluationError('eval', `cannot add ${showType(right)} to an integer`, { location: site })
   return checkedInteger(BigInt(left) + BigInt(right), () => `integer overflow in adding ${left} + ${right}`, site)
 }

@@ -2,6 +2,7 @@
  * Ring: eval. JSON as nlohmann's library reads and writes it, which is what `builtins.fromJSON` and `toJSON` show: integers stay
  * integers up to 64 bits, errors name line, column and what was last read. Byte strings in and out; nesting needs no stack.
  */
+import { grisu2 } from './grisu.ts'
 import { nullByteMessage, type ValueBuilder } from './builder.ts'
 import { encodeCodePoint, sequenceLength } from './utf8.ts'
 
@@ -370,10 +371,9 @@ export function formatJsonFloat(value: number): string {
   if (!Number.isFinite(value)) return 'null'
   if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0'
   const sign = value < 0 ? '-' : ''
-  const [mantissa, exponentText] = Math.abs(value).toExponential().split('e') as [string, string]
-  const digits = mantissa.replace('.', '')
+  const { digits, exponent: scale } = grisu2(Math.abs(value))
   /** Place of the point, counted from the digits' start. */
-  const point = Number(exponentText) + 1
+  const point = digits.length + scale
   if (digits.length <= point && point <= 15) return `${sign}${digits.padEnd(point, '0')}.0`
   if (point > 0 && point <= 15) return `${sign}${digits.slice(0, point)}.${digits.slice(point)}`
   if (point > -4 && point <= 0) return `${sign}0.${'0'.repeat(-point)}${digits}`
