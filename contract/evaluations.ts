@@ -61,6 +61,8 @@ export interface FoundJob {
   /** Output name → store path; null where it isn't known before the inputs are (floating content-addressed). */
   readonly outputs: Readonly<Record<string, string | null>>
   readonly meta?: unknown
+  /** What `--apply` made of it. */
+  readonly extraValue?: unknown
   /** .drv path → output names. */
   readonly inputDrvs: Readonly<Record<string, readonly string[]>>
   readonly constituents?: readonly string[]

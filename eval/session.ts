@@ -17,11 +17,12 @@ import { isDerivation } from './runtime/equality.ts'
 import { noteTrace } from './runtime/needs.ts'
 import { isList, showType } from './runtime/types.ts'
 import { force, Thunk } from './runtime/thunk.ts'
+import { resolveAggregates, type Aggregate } from './session/aggregates.ts'
 import { attempt, AttemptHistory } from './session/attempt.ts'
 import { describeJob, jobOfDerivation, recursesInto } from './session/jobs.ts'
 import { rootOf, requestArguments, selectAttribute } from './session/request.ts'
 import { lineAndColumn, originName } from './syntax/position.ts'
-import { Attributes, type Slot } from './values/value.ts'
+import { Attributes, type Slot, type Value } from './values/value.ts'
 
 export interface SessionOptions {
   readonly io: EvalIO
@@ -44,6 +45,10 @@ export interface JobOptions {
   readonly ignoreOthers?: boolean
   /** A function, applied to the whole value first; a byte string. */
   readonly select?: string
+  /** A function, applied to each job; a byte string. */
+  readonly apply?: string
+  /** Aggregates that name their constituents stay as they are. */
+  readonly keepAggregates?: boolean
 }
 
 export interface SessionProgress {
@@ -80,6 +85,10 @@ export class EvaluationSession {
   private readonly outstanding = new Map<string, Set<Task>>()
   private readonly announced = new Set<string>()
   private readonly answered = new Set<string>()
+  /** Jobs by name, and aggregates that wait until all are known. */
+  private readonly drvPaths = new Map<string, string>()
+  private readonly aggregates: Aggregate[] = []
+  private applied: Value | undefined
   private current: Task | undefined
   private done = 0
   private finished = false
@@ -192,7 +201,12 @@ export class EvaluationSession {
     }
     const value = force(task.called)
     if (isDerivation(value)) {
-      const job = describeJob(this.evaluator, task.path, value, this.jobs.meta ?? false)
+      const { job, constituents } = describeJob(this.evaluator, task.path, value, { meta: this.jobs.meta, apply: this.jobs.apply === undefined ? undefined : (this.applied ??= this.evaluator.evaluateText(this.jobs.apply, '/')) })
+      if (constituents !== undefined && constituents.names.length > 0 && this.jobs.keepAggregates !== true) {
+        this.aggregates.push({ job, constituents })
+        return
+      }
+      this.drvPaths.set(job.attr, job.drvPath)
       this.emit({ kind: 'job', job })
       return
     }
@@ -226,6 +240,10 @@ export class EvaluationSession {
 
   private finish(): void {
     this.finished = true
+    for (const resolved of resolveAggregates(this.evaluator, this.aggregates, this.drvPaths)) {
+      if (resolved.kind === 'job') this.emit({ kind: 'job', job: resolved.job })
+      else this.emit({ kind: 'job-error', attr: resolved.attr, attrPath: resolved.attrPath, message: resolved.message, needs: [] })
+    }
     this.emit({ kind: 'finished' })
   }
 

@@ -16,6 +16,10 @@ interface HereOptions extends EvaluationOptions, GlobalOptions {
   readonly meta?: boolean
   readonly showInputDrvs?: boolean
   readonly forceRecurse?: boolean
+  readonly constituents?: boolean
+  readonly checkCacheStatus?: boolean
+  readonly select?: string
+  readonly apply?: string
 }
 
 const NO_FARM = `
@@ -52,6 +56,10 @@ export function jobsCommand(command: Command): Command {
   return common(command.description('Find the derivations in an expression, and print each as a line of JSON with the fields of nix-eval-jobs.'))
     .option('--meta', 'with `meta`')
     .option('--show-input-drvs', 'with the derivations each needs')
+    .option('--constituents', 'resolve the constituents that aggregates (_hydraAggregate) name, and show them')
+    .option('--check-cache-status', 'tell whether the outputs are in a store of this machine')
+    .option('--select <function>', 'apply a function to the whole value first')
+    .option('--apply <function>', 'apply a function to each job and show the result as extraValue')
     .option('--force-recurse', 'walk into every attribute set, not only those that say recurseForDerivations')
     .addHelpText('after', `${NO_FARM}
 
@@ -59,7 +67,7 @@ Examples:
   firn jobs release.nix
   firn jobs --meta release.nix | jq -r 'select(.error == null) | .drvPath'`)
     .action((files: string[], options: HereOptions) => run('jobs', files, options, {
-      jobs: { ...DEFAULT_JOBS, meta: options.meta ?? false, showInputDrvs: options.showInputDrvs ?? false, forceRecurse: options.forceRecurse ?? false },
+      jobs: { ...DEFAULT_JOBS, meta: options.meta ?? false, showInputDrvs: options.showInputDrvs ?? false, forceRecurse: options.forceRecurse ?? false, constituents: options.constituents ?? false, checkCache: options.checkCacheStatus ?? false, ...(options.select === undefined ? {} : { select: options.select }), ...(options.apply === undefined ? {} : { apply: options.apply }) },
     }))
 }
 

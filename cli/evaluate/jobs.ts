@@ -18,7 +18,7 @@ export function runJobs(options: EvaluateOptions, world: World): number {
     const emit = (message: EvaluatorMessage): void => {
       switch (message.kind) {
         case 'job':
-          writeLine(jobLine(message.job, options))
+          writeLine(jobLine(message.job, options, world))
           return
         case 'job-error':
           failed = true
@@ -40,7 +40,7 @@ export function runJobs(options: EvaluateOptions, world: World): number {
       }
     }
     const needs: string[] = []
-    const session = new EvaluationSession({ io: world.io, settings: options.settings, request: requestOf(options, input, world), emit, workingFolder: world.folder, jobs: { meta: options.jobs.meta, forceRecurse: options.jobs.forceRecurse, ignoreOthers: !options.jobs.failOnError, ...(options.jobs.select === undefined ? {} : { select: byteStringOfNative(options.jobs.select) }) } })
+    const session = new EvaluationSession({ io: world.io, settings: options.settings, request: requestOf(options, input, world), emit, workingFolder: world.folder, jobs: { meta: options.jobs.meta, forceRecurse: options.jobs.forceRecurse, ignoreOthers: !options.jobs.failOnError, keepAggregates: !options.jobs.constituents, ...(options.jobs.apply === undefined ? {} : { apply: byteStringOfNative(options.jobs.apply) }), ...(options.jobs.select === undefined ? {} : { select: byteStringOfNative(options.jobs.select) }) } })
     while (session.sweep() !== 'finished') session.answer(needs.splice(0))
   }
   return fatal || (failed && options.jobs.failOnError) ? 1 : 0
@@ -57,12 +57,14 @@ function requestOf(options: EvaluateOptions, input: Input, world: World): Evalua
 }
 
 /** The fields of nix-eval-jobs, in its order. */
-function jobLine(job: FoundJob, options: EvaluateOptions): Record<string, unknown> {
+function jobLine(job: FoundJob, options: EvaluateOptions, world: World): Record<string, unknown> {
   return {
     attr: job.attr,
     attrPath: job.attrPath,
     ...(options.jobs.constituents && job.constituents !== undefined ? { constituents: job.constituents } : {}),
+    ...(options.jobs.checkCache ? cacheStatus(job, world) : {}),
     drvPath: job.drvPath,
+    ...(job.extraValue !== undefined ? { extraValue: job.extraValue } : {}),
     ...(options.jobs.showInputDrvs ? { inputDrvs: job.inputDrvs } : {}),
     ...(options.jobs.meta && job.meta !== undefined ? { meta: job.meta } : {}),
     name: job.name,
@@ -70,6 +72,12 @@ function jobLine(job: FoundJob, options: EvaluateOptions): Record<string, unknow
     requiredSystemFeatures: job.requiredSystemFeatures,
     system: job.system,
   }
+}
+
+/** Whether all outputs are in a store of this machine. Nobody else is asked. */
+function cacheStatus(job: FoundJob, world: World): Record<string, unknown> {
+  const isLocal = Object.values(job.outputs).every((path) => path !== null && world.io.status(byteStringOfNative(path)) !== undefined)
+  return { cacheStatus: isLocal ? 'local' : 'notBuilt', isCached: isLocal }
 }
 
 function writeLine(value: unknown): void {

@@ -25,7 +25,8 @@ export function parseNixEvalJobs(words: readonly string[], environment: NodeJS.P
       case '--select': jobs = { ...jobs, select: common.value(word) }; break
       case '--no-instantiate': readOnly = true; break
       case '--flake': isFlake = true; break
-      case '--check-cache-status': case '--verify-signatures': break
+      case '--apply': jobs = { ...jobs, apply: common.value(word) }; break
+      case '--check-cache-status': jobs = { ...jobs, checkCache: true }; break
       default:
         if (common.take(word)) break
         if (word.startsWith('-')) throw new UsageError(`unrecognised flag '${word}'`)

@@ -51,6 +51,9 @@ export interface JobsOptions {
   readonly showInputDrvs: boolean
   readonly forceRecurse: boolean
   readonly constituents: boolean
+  readonly checkCache: boolean
+  /** A function that is applied to each job. */
+  readonly apply?: string
   /** Whether a job's error makes the exit code 1. */
   readonly failOnError: boolean
   /** A function that is applied to the value first. */
@@ -67,7 +70,7 @@ export function defaultSettings(environment: NodeJS.ProcessEnv = process.env): E
 }
 
 export const DEFAULT_LANGUAGE: LanguageOptions = { pipeOperators: true, tomlTimestamps: false, traceVerbose: false, abortOnWarn: false, lints: {} }
-export const DEFAULT_JOBS: JobsOptions = { meta: false, showInputDrvs: false, forceRecurse: false, constituents: false, failOnError: true }
+export const DEFAULT_JOBS: JobsOptions = { meta: false, showInputDrvs: false, forceRecurse: false, constituents: false, checkCache: false, failOnError: true }
 
 /** Entries of NIX_PATH, parted by colons that are no part of an address. */
 export function parseNixPath(text: string): { readonly prefix: string; readonly path: string }[] {

@@ -8,6 +8,7 @@ import { derivationName, parseStorePath } from '../../nix/store-path.ts'
 import { isolated, type Evaluator } from '../evaluator.ts'
 import { valueToJson } from '../printing/to-json.ts'
 import { guarded } from '../files.ts'
+import { call1 } from '../runtime/call.ts'
 import { coerceToString } from '../runtime/coerce.ts'
 import { asEvaluationError, EvaluationError } from '../runtime/errors.ts'
 import { forceAttributes, forceBoolean, forceList } from '../runtime/expect.ts'
@@ -15,19 +16,27 @@ import { NO_SITE } from '../runtime/site.ts'
 import { showAttributePath } from '../runtime/auto-call.ts'
 import { speculate } from '../runtime/speculate.ts'
 import { ContextBuilder } from '../values/context.ts'
-import type { Attributes } from '../values/value.ts'
+import type { Attributes, Value } from '../values/value.ts'
+import type { Constituents } from './aggregates.ts'
+
+export interface DescribeOptions {
+  readonly meta?: boolean | undefined
+  /** A function that is applied to the derivation; what it gives is shown as JSON. */
+  readonly apply?: Value | undefined
+}
 
 /** Describes a derivation; may suspend, fails where it can't be instantiated. */
-export function describeJob(evaluator: Evaluator, path: readonly string[], value: Attributes, withMeta = false): FoundJob {
+export function describeJob(evaluator: Evaluator, path: readonly string[], value: Attributes, options: DescribeOptions = {}): { readonly job: FoundJob; readonly constituents: Constituents | undefined } {
   const location = value.locationOf('drvPath') ?? NO_SITE
   const drvPathSlot = value.get('drvPath')
   if (drvPathSlot === undefined) throw new EvaluationError('eval', 'derivation does not contain a \'drvPath\' attribute')
   const drvPath = coerceToString(evaluator, drvPathSlot, new ContextBuilder(), { more: false, copy: false, doing: 'while evaluating the \'drvPath\' attribute of a derivation' }, location)
   if (!/^\/nix\/store\/[0-9a-z]{32}-.*\.drv$/.test(drvPath)) throw new EvaluationError('eval', `path '${drvPath}' is not in the Nix store`)
   const constituents = aggregateConstituents(evaluator, value)
-  const job = jobOfDerivation(evaluator, path, drvPath, constituents)
-  const meta = withMeta ? metaOf(evaluator, value) : undefined
-  return meta === undefined ? job : { ...job, meta }
+  const job = jobOfDerivation(evaluator, path, drvPath, constituents === undefined ? undefined : [...constituents.drvPaths, ...constituents.names])
+  const meta = options.meta === true ? metaOf(evaluator, value) : undefined
+  const extra = options.apply === undefined ? undefined : valueToJson(evaluator, call1(options.apply, value, NO_SITE), new ContextBuilder(), false, NO_SITE)
+  return { job: { ...job, ...(meta !== undefined && { meta }), ...(extra !== undefined && { extraValue: JSON.parse(textOfByteString(extra)) as unknown }) }, constituents }
 }
 
 /** What of `meta` can be shown: an attribute that fails, or holds what JSON can't, is left out, as nix-env does. */
@@ -69,21 +78,24 @@ export function readDerivation(evaluator: Evaluator, drvPath: string): Derivatio
 }
 
 /** Of Hydra's aggregates: derivation paths, and names of jobs. */
-function aggregateConstituents(evaluator: Evaluator, value: Attributes): readonly string[] | undefined {
+function aggregateConstituents(evaluator: Evaluator, value: Attributes): Constituents | undefined {
   const aggregate = value.get('_hydraAggregate')
   if (aggregate === undefined || !forceBoolean(aggregate, 'while evaluating the `_hydraAggregate` attribute', NO_SITE)) return undefined
   const slot = value.get('constituents')
   if (slot === undefined) throw new EvaluationError('eval', 'derivation must have a \'constituents\' attribute')
   const list = forceList(slot, 'while evaluating the `constituents` attribute', NO_SITE)
-  const found: string[] = []
+  const glob = value.get('_hydraGlobConstituents')
+  const areGlobs = glob !== undefined && forceBoolean(glob, 'while evaluating the `_hydraGlobConstituents` attribute', NO_SITE)
+  const drvPaths: string[] = []
+  const names: string[] = []
   speculate(list.length, (i) => {
     const context = new ContextBuilder()
     const text = coerceToString(evaluator, list[i]!, context, { more: true, copy: false, doing: 'while evaluating an element of the `constituents` attribute' }, NO_SITE)
     const elements = context.build()?.sorted() ?? []
-    if (elements.length === 0) found.push(textOfByteString(text))
-    for (const element of elements) if (element.kind !== 'opaque') found.push(element.path)
+    if (elements.length === 0) names.push(textOfByteString(text))
+    for (const element of elements) if (element.kind !== 'opaque') drvPaths.push(element.path)
   })
-  return found
+  return { drvPaths, names, areGlobs }
 }
 
 /** Whether a set says that the jobs in it are wanted too. */
