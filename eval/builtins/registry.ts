@@ -52,7 +52,7 @@ export function makeGlobals(evaluator: Evaluator): ReadonlyMap<string, Slot> {
   for (const family of FAMILIES) {
     for (const { name, arity, run } of family(evaluator)) add(name, new PrimOp(name.startsWith('__') ? name.slice(2) : name, arity, run))
   }
-  add('derivation', new Thunk({ location: undefined, run: () => evaluator.evaluateParsed(evaluator.parseSource({ origin: { kind: 'string' }, text: DERIVATION }, '/')) }, undefined))
+  add('derivation', new Thunk({ location: undefined, run: () => evaluator.evaluateParsed(evaluator.parseSource({ origin: { kind: 'string' }, text: DERIVATION, internal: true }, '/')) }, undefined))
   const builtins: Slot = new Thunk({ location: undefined, run: () => set }, undefined)
   members.set('builtins', builtins)
   const set = attributesOf(members)

@@ -2,6 +2,8 @@
 import type { AttributeName, Expression } from '../syntax/ast.ts'
 import { EvaluationError } from '../runtime/errors.ts'
 import { expectAttributes, forcePlainString } from '../runtime/expect.ts'
+import { machine } from '../runtime/machine.ts'
+import { printExpression } from '../syntax/print.ts'
 import { siteOf, type Site } from '../runtime/site.ts'
 import { bestMatches } from '../runtime/suggestions.ts'
 import { printAttributeName } from '../text/printing.ts'
@@ -58,11 +60,48 @@ export function compileSelect(expression: Expression & { readonly kind: 'select'
     }
   }
   let run = subject
-  for (const name of expression.path) run = name.kind === 'static' ? selectStatic(run, internName(name.name), site) : selectDynamic(run, name, context, site)
+  const whole = new Selection(expression.path, expression.path.length, site)
+  for (const [i, name] of expression.path.entries()) {
+    const selection = i === expression.path.length - 1 ? whole : new Selection(expression.path, i + 1, site)
+    run = name.kind === 'static' ? selectStatic(run, internName(name.name), selection) : selectDynamic(run, name, context, selection)
+  }
   return run
 }
 
-function selectStatic(subject: Strict, name: string, site: Site): Strict {
+/** One step of a selection, for the lines that an error gets where it passes. */
+class Selection {
+  readonly site: Site
+  private readonly path: readonly AttributeName[]
+  private readonly steps: number
+
+  constructor(path: readonly AttributeName[], steps: number, site: Site) {
+    this.path = path
+    this.steps = steps
+    this.site = site
+  }
+
+  /** The value of what was selected; `set` is what it was selected from. */
+  force(thunk: Thunk, set: Attributes, name: string): Value {
+    const { depth } = machine
+    try {
+      return force(thunk)
+    } catch (error) {
+      if (error instanceof EvaluationError) {
+        const definition = set.locationOf(name)
+        if (definition?.source.internal !== true && definition !== undefined) error.addTrace(`from the definition of '${this.shown(this.steps)}'`, definition, depth)
+        error.addTrace(`while evaluating the attribute '${this.shown(this.path.length)}'`, this.site, depth)
+      }
+      throw error
+    }
+  }
+
+  private shown(steps: number): string {
+    return this.path.slice(0, steps).map((name) => (name.kind === 'static' ? printAttributeName(name.name) : `"\${${printExpression(name.expression)}}"`)).join('.')
+  }
+}
+
+function selectStatic(subject: Strict, name: string, selection: Selection): Strict {
+  const { site } = selection
   let lastLayout: Layout | undefined
   let lastIndex = 0
   return (frame) => {
@@ -76,11 +115,13 @@ function selectStatic(subject: Strict, name: string, site: Site): Strict {
       lastLayout = layout
     }
     const slot = value.values[lastIndex]!
-    return slot instanceof Thunk ? force(slot) : slot
+    if (!(slot instanceof Thunk)) return slot
+    return slot.code === null ? (slot.payload as Value) : selection.force(slot, value, name)
   }
 }
 
-function selectDynamic(subject: Strict, name: AttributeName & { readonly kind: 'dynamic' }, context: Context, site: Site): Strict {
+function selectDynamic(subject: Strict, name: AttributeName & { readonly kind: 'dynamic' }, context: Context, selection: Selection): Strict {
+  const { site } = selection
   const run = context.compiler.strict(name.expression, context)
   const nameSite = siteOf(context.source, name.expression.position)
   return (frame) => {
@@ -89,7 +130,7 @@ function selectDynamic(subject: Strict, name: AttributeName & { readonly kind: '
     if (!(value instanceof Attributes)) throw notASet(value, site)
     const found = value.get(text)
     if (found === undefined) throw missing(value, text, site)
-    return force(found)
+    return found instanceof Thunk ? selection.force(found, value, text) : found
   }
 }
 

@@ -174,6 +174,7 @@ function fetchMercurial(evaluator: Evaluator, input: Input, name: string): Fetch
 }
 
 function fetchTarball(evaluator: Evaluator, input: Input, name: string, url: string): FetchedInput {
+  if (/^file:(?!\/)/.test(url)) throw new EvaluationError('eval', `tarball '${url}' must use an absolute path. The 'file' scheme does not support relative paths.`)
   const fetched = unlocked(evaluator, { kind: 'tarball', name, url })
   const { lockedUrl } = fetched
   const locked = lockedUrl === undefined || typeOfInput(input) !== 'tarball' ? input : inputFromUrl(parseUrl(lockedUrl), true)

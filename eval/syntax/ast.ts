@@ -73,6 +73,8 @@ export interface SourceFile {
   /** As shown in messages: a path, `«string»`, `«stdin»`. */
   readonly origin: { readonly kind: 'file'; readonly path: string } | { readonly kind: 'string' } | { readonly kind: 'stdin' }
   readonly text: string
+  /** Part of the evaluator itself: places in it are of no use to anybody. */
+  readonly internal?: boolean
 }
 
 export interface ParsedFile {
