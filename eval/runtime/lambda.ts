@@ -10,7 +10,7 @@ import { showExcerpt } from '../printing/excerpt.ts'
 import { printAttributeName } from '../text/printing.ts'
 import { showType } from './types.ts'
 import { force } from './thunk.ts'
-import type { Callee } from './machine.ts'
+import { machine, type Callee } from './machine.ts'
 import type { Site } from './site.ts'
 import { bestMatches } from './suggestions.ts'
 
@@ -24,6 +24,16 @@ export interface Formal {
 export type BoundParameter =
   | { readonly kind: 'name'; readonly name: string; readonly slot: number }
   | { readonly kind: 'pattern'; readonly formals: readonly Formal[]; /** slot of the first formal; the others follow */ readonly firstSlot: number; readonly ellipsis: boolean; /** of the whole argument, or -1 */ readonly wholeSlot: number; readonly wholeName: string | undefined }
+
+/** An error about an argument: the call that it is for has not begun, though it is on the stack already. */
+function beforeCall(...[kind, message, details]: ConstructorParameters<typeof EvaluationError>): EvaluationError {
+  machine.depth--
+  try {
+    return new EvaluationError(kind, message, details)
+  } finally {
+    machine.depth++
+  }
+}
 
 export class LambdaCode implements Callee {
   readonly kind = 'lambda'
@@ -93,7 +103,7 @@ export class LambdaCode implements Callee {
     const parameter = this.parameter as BoundParameter & { readonly kind: 'pattern' }
     const value = force(argument)
     if (!(value instanceof Attributes)) {
-      throw new EvaluationError('type', `expected a set but found ${showType(value)}: ${showExcerpt(value)}`, {
+      throw beforeCall('type', `expected a set but found ${showType(value)}: ${showExcerpt(value)}`, {
         location: this.location, traces: [{ text: 'while evaluating the value passed for the lambda argument', location: this.location }, { text: 'from call site', location: site }],
       })
     }
@@ -119,7 +129,7 @@ export class LambdaCode implements Callee {
       const index = layout.find(formal.name)
       if (index >= 0) used++
       else if (formal.fallback === undefined) {
-        throw new EvaluationError('type', `function '${this.name ?? 'anonymous lambda'}' called without required argument '${formal.name}'`, {
+        throw beforeCall('type', `function '${this.name ?? 'anonymous lambda'}' called without required argument '${formal.name}'`, {
           location: this.location, traces: [{ text: 'from call site', location: site }],
         })
       }
@@ -128,7 +138,7 @@ export class LambdaCode implements Callee {
     if (!parameter.ellipsis && used !== layout.names.length) {
       const expected = formals.map((formal) => formal.name)
       const unexpected = layout.names.find((name) => !expected.includes(name))!
-      throw new EvaluationError('type', `function '${this.name ?? 'anonymous lambda'}' called with unexpected argument '${printAttributeName(unexpected)}'`, {
+      throw beforeCall('type', `function '${this.name ?? 'anonymous lambda'}' called with unexpected argument '${printAttributeName(unexpected)}'`, {
         location: this.location, traces: [{ text: 'from call site', location: site }], suggestions: bestMatches(expected, unexpected),
       })
     }
