@@ -1,0 +1,48 @@
+/**
+ * Ring: web. Server-sent events read with fetch, because EventSource can't send a token. Comes back after a break with the last id,
+ * so that nothing is lost.
+ */
+import { fetchFromFarm } from './client.ts'
+
+export interface StreamEvent {
+  readonly id: string
+  readonly event: string
+  readonly data: string
+}
+
+/** Events of one response, as they come. */
+export async function* eventsOf(address: string, lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<StreamEvent, void, undefined> {
+  const response = await fetchFromFarm(address, { signal, headers: { accept: 'text/event-stream', ...(lastEventId !== undefined && { 'last-event-id': lastEventId }) }, cache: 'no-store' })
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+  let rest = ''
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return
+      rest += value
+      let end = rest.indexOf('\n\n')
+      let start = 0
+      for (; end !== -1; end = rest.indexOf('\n\n', start)) {
+        const event = parseEvent(rest.slice(start, end))
+        start = end + 2
+        if (event) yield event
+      }
+      rest = rest.slice(start)
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined)
+  }
+}
+
+/** Undefined for comments and instructions. */
+export function parseEvent(text: string): StreamEvent | undefined {
+  let id = ''
+  let event = 'message'
+  let data: string | undefined
+  for (const line of text.split('\n')) {
+    if (line.startsWith('id: ')) id = line.slice(4)
+    else if (line.startsWith('event: ')) event = line.slice(7)
+    else if (line.startsWith('data: ')) data = data === undefined ? line.slice(6) : `${data}\n${line.slice(6)}`
+  }
+  return data === undefined ? undefined : { id, event, data }
+}
