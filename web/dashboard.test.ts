@@ -30,11 +30,15 @@ describe('the dashboard', () => {
     await stopTemporal()
   })
 
-  it('leads from the overview to the end of the failing dependency\'s log in one click', async () => {
+  it('leads from the overview to the failing line of the failing dependency in two clicks', async () => {
     await open('/')
     await page.getByRole('region', { name: 'What is broken' }).getByRole('link', { name: 'openssl-3.0.15' }).click()
     await page.locator('.notice.failed').waitFor()
     await page.getByRole('region', { name: /^Log of/ }).getByText('make: *** [all] Error 2').waitFor()
+    await page.getByRole('searchbox', { name: 'Search in the log' }).fill('undefined reference')
+    await page.getByRole('button', { name: 'Next match' }).click()
+    await page.locator('.log-line.here .ansi-red').filter({ hasText: 'error:' }).waitFor()
+    assert.match(page.url(), /line=2701/)
   })
 
   it('names the dependency at fault on the page of what depends on it', async () => {
@@ -72,6 +76,8 @@ describe('the dashboard', () => {
     await page.waitForURL(/state=failed/)
     await page.getByRole('row').filter({ hasText: 'curl' }).waitFor()
     await page.reload()
+    await page.getByRole('row').filter({ hasText: 'curl' }).waitFor()
+    assert.deepEqual(await page.getByRole('navigation', { name: 'Parts of the evaluation' }).locator('[aria-current]').allTextContents(), [await page.getByRole('link', { name: /^Jobs/ }).textContent()])
     await page.getByRole('row').filter({ hasText: 'curl' }).waitFor()
     assert.equal(await page.getByRole('row').filter({ hasText: 'hello' }).count(), 0)
   })

@@ -30,20 +30,24 @@ export function LogView({ build, attempt, name }: { readonly build: number; read
   const rows = Math.min(PART, source.lines - first)
   const virtual = useVirtualizer({ count: Math.max(0, rows), getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 20 })
 
-  const [text, setText] = useDebounced(find, 300, (value) => { void navigate({ search: (before) => ({ ...before, find: value === '' ? undefined : value }), replace: true }) })
+  const [text, setText] = useDebounced(find, 300, (value) => { void navigate({ search: (before) => ({ ...before, find: value === '' ? undefined : value }), replace: true, resetScroll: false }) })
   const matches = useQuery({ queryKey: ['log-search', build, attempt ?? 0, find, source.ended], enabled: find !== '' && source.loaded, queryFn: ({ signal }) => call('searchBuildLog', { params: { id: build }, query: { query: find, limit: 1000, ...(attempt !== undefined && { attempt }) } }, signal) })
   const goTo = (index: number): void => {
     setFollowing(false)
     setPart(Math.floor(index / PART))
-    void navigate({ search: (before) => ({ ...before, line: index + 1 }), replace: true })
+    void navigate({ search: (before) => ({ ...before, line: index + 1 }), replace: true, resetScroll: false })
   }
   useEffect(() => {
-    if (source.loaded && line !== undefined && rows > 0) virtual.scrollToIndex(line - 1 - first, { align: 'center' })
+    if (!source.loaded || line === undefined || rows <= 0) return
+    // all rows are equally high, so the place is known; the virtualizer's own way retries towards an earlier aim
+    const element = scroller.current
+    if (element) element.scrollTop = Math.max(0, (line - 1 - first) * ROW - element.clientHeight / 2)
     // when the line or the part changes, not with each new line
      
   }, [line, first, source.loaded])
   useEffect(() => {
-    if (following && rows > 0) virtual.scrollToIndex(rows - 1, { align: 'end' })
+    const element = scroller.current
+    if (following && rows > 0 && element) element.scrollTop = element.scrollHeight
      
   }, [following, rows])
 

@@ -29,7 +29,7 @@ export function BuildPage() {
       <Head build={data} />
       <FaultNotice build={data} />
       <nav className="tabs" aria-label="Parts of the build">
-        {tabs.map(([one, label, number]) => <Link key={one} from="/builds/$id" to="." search={one === 'log' ? {} : { tab: one }} className="tab" aria-current={one === tab ? 'page' : undefined} replace>{label}{number !== undefined && <span className="count number">{number}</span>}</Link>)}
+        {tabs.map(([one, label, number]) => <Link key={one} from="/builds/$id" to="." search={one === 'log' ? {} : { tab: one }} className="tab" activeOptions={{ exact: true, includeSearch: true }} aria-current={one === tab ? 'page' : undefined} replace>{label}{number !== undefined && <span className="count number">{number}</span>}</Link>)}
       </nav>
       {tab === 'log' && (newest === undefined
         ? <Empty title="There is no log."><p>{data.state === 'waiting' || data.state === 'queued' ? 'No worker has taken this yet; the log begins here when one does.' : data.how === 'valid' ? 'It was in the store already, so nothing had to run.' : 'Nothing was run for it.'}</p></Empty>

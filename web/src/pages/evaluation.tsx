@@ -44,7 +44,7 @@ export function EvaluationPage() {
       <Head evaluation={data} />
       <nav className="tabs" aria-label="Parts of the evaluation">
         {tabs.map((one) => (
-          <Link key={one.tab} from="/evaluations/$id" to="." search={one.tab === 'jobs' ? {} : { tab: one.tab }} className="tab" aria-current={one.tab === tab ? 'page' : undefined} replace>
+          <Link key={one.tab} from="/evaluations/$id" to="." search={one.tab === 'jobs' ? {} : { tab: one.tab }} className="tab" activeOptions={{ exact: true, includeSearch: true }} aria-current={one.tab === tab ? 'page' : undefined} replace>
             {one.label}{one.count !== undefined && <span className="count number">{count(one.count)}</span>}
           </Link>
         ))}
