@@ -6,7 +6,7 @@ import { useMemo, useRef } from 'react'
 import type { Evaluation } from '../../../contract/api.ts'
 import { call } from '../api/client.ts'
 import { useRefresh } from '../api/live.ts'
-import { duration, useNow } from '../format.ts'
+import { duration, plural, useNow } from '../format.ts'
 import { criticalPath } from '../graph/critical-path.ts'
 import { Empty, Failure, Pending } from '../parts/basics.tsx'
 import { StateIcon } from '../parts/state.tsx'
@@ -35,7 +35,7 @@ export default function Timeline({ evaluation }: { readonly evaluation: Evaluati
   const onPath = ran.filter(({ node }) => critical.has(node.id))
   return (
     <>
-      <p className="soft">{duration(end - begin)} in all. The chain that everything waited for has {onPath.length} builds and took {duration(onPath.reduce((sum, one) => sum + (one.ended ?? now) - one.started, 0))}; its bars are outlined. Pale: waiting for a worker.</p>
+      <p className="soft">{duration(end - begin)} in all. The chain that everything waited for has {plural(onPath.length, 'build')} and took {duration(onPath.reduce((sum, one) => sum + (one.ended ?? now) - one.started, 0))}; its bars are outlined. Pale: waiting for a worker.</p>
       <div className="waterfall" ref={scroller} tabIndex={0} role="group" aria-label="Builds over time">
         <div style={{ height: virtual.getTotalSize() }}>
           {virtual.getVirtualItems().map(({ index, start }) => {
