@@ -18,6 +18,7 @@ import { PlanMemory } from './graph.ts'
 import type { Dependencies } from './dependencies.ts'
 import { ContentKeeper } from './evaluation-content.ts'
 import { evaluationSettings, EvaluationSession, isFinal } from './evaluation-session.ts'
+import { EvaluatorPool } from './evaluator-pool.ts'
 import { withKinds } from './faults.ts'
 import { whileBeating } from './heartbeats.ts'
 import type { OutcomeHub } from './outcome-hub.ts'
@@ -29,6 +30,7 @@ export class Evaluations {
   readonly #hub: OutcomeHub
   readonly #residentQueue: string
   readonly #content: ContentKeeper
+  readonly #pool: EvaluatorPool
   readonly #slots: Semaphore
   readonly #resident = new Map<number, { readonly session: EvaluationSession; readonly timer: NodeJS.Timeout }>()
 
@@ -37,6 +39,7 @@ export class Evaluations {
     this.#hub = hub
     this.#residentQueue = residentQueue
     this.#content = new ContentKeeper(parts.store, parts.derivations)
+    this.#pool = new EvaluatorPool({ limit: parts.settings.worker.evaluationSlots, seconds: parts.settings.evaluator.residentSeconds })
     this.#slots = new Semaphore(parts.settings.worker.evaluationSlots)
   }
 
@@ -69,6 +72,7 @@ export class Evaluations {
 
   close(): void {
     for (const id of this.parked()) this.drop(id)
+    this.#pool.close()
   }
 
   async #evaluate({ evaluationId }: EvaluationInput, signal: AbortSignal): Promise<EvaluateResult> {
@@ -87,7 +91,7 @@ export class Evaluations {
       await this.#demandDerivations(evaluationId, source.drvPaths, evaluation.request)
       return { kind: 'finished' }
     }
-    const session = this.#take(evaluationId) ?? new EvaluationSession(this.#parts, this.#hub, this.#content, evaluationId, evaluation.request, evaluationSettings(this.#parts, evaluation.request))
+    const session = this.#take(evaluationId) ?? new EvaluationSession(this.#parts, this.#hub, this.#content, this.#pool, evaluationId, evaluation.request, evaluationSettings(this.#parts, evaluation.request))
     let parked = false
     try {
       const end = await session.run(signal)

@@ -18,6 +18,7 @@ import type { Dependencies } from './dependencies.ts'
 import type { ContentKeeper } from './evaluation-content.ts'
 import { NeedKeeper } from './evaluation-needs.ts'
 import { PlanMemory } from './graph.ts'
+import { type EvaluatorPool, isKept, poolKey } from './evaluator-pool.ts'
 import type { OutcomeHub } from './outcome-hub.ts'
 
 /** How long an evaluation that only waits keeps its slot: short imports are answered without the cost of parking. */
@@ -41,6 +42,7 @@ export class EvaluationSession {
   readonly #settings: EvaluationSettings
   readonly #memory = new PlanMemory()
   readonly #needs: NeedKeeper
+  readonly #pool: EvaluatorPool
   #process: EvaluatorHandle | undefined
   #inbox: EvaluatorMessage[] = []
   #wake: () => void = () => undefined
@@ -52,9 +54,10 @@ export class EvaluationSession {
   #progressAt = 0
   #busySeconds = 0
 
-  constructor(parts: Dependencies, hub: OutcomeHub, content: ContentKeeper, evaluationId: number, request: EvaluationRequest, settings: EvaluationSettings) {
+  constructor(parts: Dependencies, hub: OutcomeHub, content: ContentKeeper, pool: EvaluatorPool, evaluationId: number, request: EvaluationRequest, settings: EvaluationSettings) {
     this.#parts = parts
     this.#content = content
+    this.#pool = pool
     this.evaluationId = evaluationId
     this.#request = request
     this.#settings = settings
@@ -131,11 +134,12 @@ export class EvaluationSession {
     this.#ended = undefined
     this.#found = []
     this.#needs.reset()
-    const process = spawnEvaluator({ memoryMegabytes: Math.floor(settings.evaluator.memoryBytes / 1024 ** 2) })
+    const kept = this.#pool.take(poolKey(this.#request, this.#settings))
+    const process = kept ?? spawnEvaluator({ memoryMegabytes: Math.floor(settings.evaluator.memoryBytes / 1024 ** 2) })
     this.#process = process
     void this.#listen(process)
-    await process.send({ kind: 'start', request: this.#request, settings: this.#settings, localStore: store.local.directory, journal })
-    logger.debug({ evaluation: this.evaluationId, process: process.processId }, 'an evaluator was started')
+    await process.send({ kind: 'start', request: this.#request, settings: this.#settings, localStore: store.local.directory, journal, keep: isKept(this.#request) })
+    logger.debug({ evaluation: this.evaluationId, process: process.processId }, kept === undefined ? 'an evaluator was started' : 'an evaluator goes on with what it knows')
   }
 
   /** Takes what a process says until it is gone; one that says more than is worked off waits. */
@@ -146,6 +150,7 @@ export class EvaluationSession {
         if (this.#process !== process) continue
         this.#inbox.push(message)
         this.#wake()
+        if (message.kind === 'finished') return
         while (this.#inbox.length > INBOX && this.#process === process) await new Promise((resolve) => setTimeout(resolve, 5))
       }
       await process.ended
@@ -217,6 +222,11 @@ export class EvaluationSession {
     else await recordEvaluated(db, this.evaluationId, this.#found)
     figures.evaluations.busy.inc(this.#busySeconds)
     figures.evaluations.attributes.inc(this.#found.length)
+    const process = this.#process
+    if (process !== undefined && message.error === undefined && isKept(this.#request)) {
+      this.#process = undefined
+      this.#pool.give(poolKey(this.#request, this.#settings), process)
+    }
     this.close()
     return 'finished'
   }

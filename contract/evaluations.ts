@@ -110,6 +110,6 @@ export type EvaluatorMessage =
 
 /** From the supervisor to the process. */
 export type SupervisorMessage =
-  | { readonly kind: 'start'; readonly request: EvaluationRequest; readonly settings: EvaluationSettings; /** local folder where store paths are readable, and where needs are laid out */ readonly localStore: string; readonly journal: Readonly<Record<string, unknown>> }
+  | { readonly kind: 'start'; readonly request: EvaluationRequest; readonly settings: EvaluationSettings; /** local folder where store paths are readable, and where needs are laid out */ readonly localStore: string; readonly journal: Readonly<Record<string, unknown>>; /** stay when finished: another `start` with the same settings and folder may follow, and finds what is still true */ readonly keep?: boolean }
   | { readonly kind: 'answers'; readonly answers: readonly NeedAnswer[] }
   | { readonly kind: 'stop' }

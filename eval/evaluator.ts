@@ -21,6 +21,7 @@ import { asEvaluationError, EvaluationError } from './runtime/errors.ts'
 import { isAllowedUri } from './uris.ts'
 import type { Host } from './runtime/host.ts'
 import { machine, markMachine, MAX_CALL_DEPTH, restoreMachine } from './runtime/machine.ts'
+import { Memo } from './runtime/memo.ts'
 import { speculate } from './runtime/speculate.ts'
 import { Thunk } from './runtime/thunk.ts'
 import { ParseError } from './syntax/errors.ts'
@@ -64,11 +65,11 @@ export class Evaluator implements Host {
   /** Store paths that this evaluation made valid. */
   private readonly added = new Set<string>()
   private readonly textReferences = new Map<string, readonly string[]>()
-  private readonly searchPaths = new Map<string, string | undefined>()
-  private readonly values = new Map<string, Thunk>()
-  private readonly resolved = new Map<string, string>()
-  private readonly parsed = new Map<string, ParsedFile>()
-  private readonly copied = new Map<string, { readonly text: string; readonly context: StringContext }>()
+  private readonly searchPaths = new Memo<string | undefined>()
+  private readonly values = new Memo<Value>()
+  private readonly resolved = new Memo<string>()
+  private readonly parsed = new Memo<ParsedFile>()
+  private readonly copied = new Memo<{ readonly text: string; readonly context: StringContext }>()
 
   constructor(options: EvaluatorOptions) {
     this.io = options.io
@@ -92,30 +93,21 @@ export class Evaluator implements Host {
   /** The value of a file, evaluated once. `path` is canonical; a folder stands for its default.nix. */
   evaluateFile(path: string): Value {
     const file = this.resolveExpression(path)
-    let thunk = this.values.get(file)
-    if (thunk === undefined) {
-      const code = { location: undefined, run: () => this.evaluateParsed(this.parseFile(file)) }
-      this.values.set(file, (thunk = new Thunk(code, undefined)))
-    }
-    if (thunk.code === null) return thunk.payload as Value
-    // Not by `force`: a file that imports itself is evaluated again, as Nix does, until the depth of calls ends it.
-    const mark = markMachine()
-    try {
-      const value = thunk.code.run(undefined as never)
-      thunk.code = null
-      thunk.payload = value
-      return value
-    } catch (error) {
-      const evaluation = asEvaluationError(error)
-      if (evaluation === undefined) throw error
-      throw evaluation.addTrace(`while evaluating the file '${file}':`, undefined, mark.depth)
-    }
+    // Not a thunk: a file that imports itself is evaluated again, as Nix does, until the depth of calls ends it.
+    return this.values.get(file, () => {
+      const { depth } = machine
+      try {
+        return this.evaluateParsed(this.parseFile(file))
+      } catch (error) {
+        const evaluation = asEvaluationError(error)
+        if (evaluation === undefined) throw error
+        throw evaluation.addTrace(`while evaluating the file '${file}':`, undefined, depth)
+      }
+    })
   }
 
   private resolveExpression(path: string): string {
-    let file = this.resolved.get(path)
-    if (file === undefined) this.resolved.set(path, (file = this.files.resolveExpression(path)))
-    return file
+    return this.resolved.get(path, () => this.files.resolveExpression(path))
   }
 
   /** The value of a text. `basePath` is the folder that relative paths start from. */
@@ -155,12 +147,7 @@ export class Evaluator implements Host {
 
   /** The syntax of a file, read once. */
   parseFile(file: string): ParsedFile {
-    let parsed = this.parsed.get(file)
-    if (parsed === undefined) {
-      parsed = this.parseSource(this.read(file), folderOf(file))
-      this.parsed.set(file, parsed)
-    }
-    return parsed
+    return this.parsed.get(file, () => this.parseSource(this.read(file), folderOf(file)))
   }
 
   private read(file: string): SourceFile {
@@ -190,8 +177,10 @@ export class Evaluator implements Host {
   }
 
   copyPathToStore(path: string): { readonly text: string; readonly context: StringContext } {
-    const known = this.copied.get(path)
-    if (known !== undefined) return known
+    return this.copied.get(path, () => this.copyToStore(path))
+  }
+
+  private copyToStore(path: string): { readonly text: string; readonly context: StringContext } {
     if (path.endsWith('.drv')) throw new EvaluationError('eval', 'file names are not allowed to end in \'.drv\'')
     const real = this.files.resolve(path, 'ancestors')
     this.files.existing(real)
@@ -200,7 +189,6 @@ export class Evaluator implements Host {
     const copied = { text, context: singleContext('opaque', text) }
     this.files.allow(text)
     this.added.add(text)
-    this.copied.set(path, copied)
     return copied
   }
 
@@ -268,18 +256,14 @@ export class Evaluator implements Host {
 
   /** Where an entry of the search path is; undefined (with a warning, once) where it leads nowhere. */
   resolveSearchPath(path: string): string | undefined {
-    if (this.searchPaths.has(path)) return this.searchPaths.get(path)
-    let found: string | undefined
-    const url = resolveChannel(path)
-    if (isAddress(url)) {
-      found = guarded(url, () => this.io.fetchUnlocked({ kind: 'tarball', name: 'source', url })).storePath
-    } else {
+    return this.searchPaths.get(path, () => {
+      const url = resolveChannel(path)
+      if (isAddress(url)) return guarded(url, () => this.io.fetchUnlocked({ kind: 'tarball', name: 'source', url })).storePath
       const absolute = this.absolute(path)
-      if (this.files.status(this.files.resolve(absolute)) !== undefined) found = absolute
-      else this.trace('warn', `Nix search path entry '${path}' does not exist, ignoring`)
-    }
-    this.searchPaths.set(path, found)
-    return found
+      if (this.files.status(this.files.resolve(absolute)) !== undefined) return absolute
+      this.trace('warn', `Nix search path entry '${path}' does not exist, ignoring`)
+      return undefined
+    })
   }
 
   /** Throws where restricted evaluation may not fetch an address. */

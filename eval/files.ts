@@ -4,6 +4,7 @@
  */
 import { EvalIOError, NeedFailed, Suspended, type EvalIO, type FileKind, type FileStatus } from './io.ts'
 import { EvaluationError } from './runtime/errors.ts'
+import { Memo } from './runtime/memo.ts'
 import { noteNeed } from './runtime/needs.ts'
 import { canonicalPath } from './syntax/paths.ts'
 import type { EvaluationSettings } from '../contract/evaluations.ts'
@@ -15,7 +16,7 @@ export class Files {
   private readonly io: EvalIO
   private readonly settings: EvaluationSettings
   /** Folders whose path has no symlink. */
-  private readonly real = new Map<string, string>([['/', '/']])
+  private readonly real = new Memo<string>()
   private readonly allowed: string[]
 
   constructor(io: EvalIO, settings: EvaluationSettings) {
@@ -78,11 +79,7 @@ export class Files {
     const name = path.slice(slash + 1)
     const joined = folder === '/' ? `/${name}` : `${folder}/${name}`
     if (which === 'ancestors') return joined
-    const known = this.real.get(joined)
-    if (known !== undefined) return known
-    const target = this.follow(joined)
-    this.real.set(joined, target)
-    return target
+    return this.real.get(joined, () => this.follow(joined))
   }
 
   private follow(path: string): string {

@@ -14,6 +14,7 @@ import { showError } from './printing/errors.ts'
 import { autoCall, parseAttributePath, showAttributePath } from './runtime/auto-call.ts'
 import { EvaluationError } from './runtime/errors.ts'
 import { isDerivation } from './runtime/equality.ts'
+import { tracker } from './runtime/dependencies.ts'
 import { noteTrace } from './runtime/needs.ts'
 import { isList, showType } from './runtime/types.ts'
 import { force, Thunk } from './runtime/thunk.ts'
@@ -21,6 +22,7 @@ import { resolveAggregates, type Aggregate } from './session/aggregates.ts'
 import { attempt, AttemptHistory } from './session/attempt.ts'
 import { describeJob, jobOfDerivation, recursesInto } from './session/jobs.ts'
 import { rootOf, requestArguments, selectAttribute } from './session/request.ts'
+import type { Root } from './session/root.ts'
 import { lineAndColumn, originName } from './syntax/position.ts'
 import { Attributes, type Slot, type Value } from './values/value.ts'
 
@@ -34,6 +36,8 @@ export interface SessionOptions {
   readonly workingFolder?: string
   /** Beyond what a request says: what nix-eval-jobs has flags for. */
   readonly jobs?: JobOptions
+  /** What an evaluation before this one left (resident.ts); else everything is made anew. */
+  readonly resident?: { readonly evaluator: Evaluator; readonly root: Root }
 }
 
 export interface JobOptions {
@@ -79,6 +83,7 @@ export class EvaluationSession {
   private readonly settings: EvaluationSettings
   private readonly emit: (message: EvaluatorMessage) => void
   private readonly jobs: JobOptions
+  private readonly root: Root | undefined
   /** The next to try is the last. */
   private readonly ready: Task[] = []
   private readonly waiting = new Set<Task>()
@@ -98,7 +103,8 @@ export class EvaluationSession {
     this.settings = options.settings
     this.emit = options.emit
     this.jobs = options.jobs ?? {}
-    this.evaluator = new Evaluator({
+    this.root = options.resident?.root
+    this.evaluator = options.resident?.evaluator ?? new Evaluator({
       io: options.io, settings: options.settings, trace: (level, text) => this.trace(level, text),
       ...(options.workingFolder !== undefined && { workingFolder: options.workingFolder }),
     })
@@ -108,7 +114,7 @@ export class EvaluationSession {
   private rootTasks(): Task[] {
     const { source, attributes } = this.request
     if (source.kind === 'derivations') return source.drvPaths.map((drvPath) => this.newTask([], drvPath, 0))
-    const root = new Thunk({ location: undefined, run: () => rootOf(this.evaluator, this.request, this.jobs.select) }, undefined)
+    const root = this.root?.value ?? new Thunk({ location: undefined, run: () => rootOf(this.evaluator, this.request, this.jobs.select) }, undefined)
     if (attributes.length === 0) return [this.newTask([], root, 0)]
     return attributes.map((attribute) => {
       const text = byteStringOfText(attribute)
@@ -121,9 +127,15 @@ export class EvaluationSession {
   sweep(limit: { readonly milliseconds?: number } = {}): SweepOutcome {
     if (this.finished) return 'finished'
     const end = limit.milliseconds === undefined ? Infinity : performance.now() + limit.milliseconds
-    for (let task = this.ready.pop(); task !== undefined; task = this.ready.pop()) {
-      this.try(task)
-      if (this.ready.length > 0 && performance.now() >= end) return 'busy'
+    const before = tracker.on
+    tracker.on = this.root !== undefined
+    try {
+      for (let task = this.ready.pop(); task !== undefined; task = this.ready.pop()) {
+        this.try(task)
+        if (this.ready.length > 0 && performance.now() >= end) return 'busy'
+      }
+    } finally {
+      tracker.on = before
     }
     if (this.waiting.size > 0) return 'idle'
     if (!this.finished) this.finish()
@@ -173,7 +185,7 @@ export class EvaluationSession {
 
   private newTask(path: readonly string[], slot: Slot, depth: number): Task {
     const run = () => autoCall(requestArguments(this.evaluator, this.request), slot)
-    return { path, slot, called: new Thunk({ location: undefined, run }, undefined), depth, history: new AttemptHistory(), waitsFor: new Set() }
+    return { path, slot, called: this.root?.call(slot) ?? new Thunk({ location: undefined, run }, undefined), depth, history: new AttemptHistory(), waitsFor: new Set() }
   }
 
   private park(task: Task, needs: readonly Need[]): void {
@@ -247,7 +259,8 @@ export class EvaluationSession {
     this.emit({ kind: 'finished' })
   }
 
-  private trace(level: 'trace' | 'warn', text: string): void {
+  /** Takes what the evaluator traces, and shows it now, later or never. */
+  trace(level: 'trace' | 'warn', text: string): void {
     const recorded = noteTrace(level, text)
     if (recorded === 'held') return
     if (recorded === 'shown' && this.current?.history.shows(level, text) === false) return

@@ -9,10 +9,12 @@ import { lstatSync, writeFileSync } from 'node:fs'
 import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from '../contract/fetch.ts'
 import type { EvaluatorMessage, Need, NeedAnswer } from '../contract/evaluations.ts'
 import { EvalIOError, NeedFailed, Suspended, type EvalIO, type FileKind, type FileStatus } from '../eval/io.ts'
+import type { ObservableIO, ObservationKind } from '../eval/observed-io.ts'
 import { parseDerivation } from '../nix/derivation.ts'
 import { formatHash } from '../nix/hash.ts'
 import { narOfFile } from '../nix/nar-writer.ts'
 import { derivationName, makeFixedOutputPath, makeTextPath, parseStorePath } from '../nix/store-path.ts'
+import { ContentHashes } from './content-hashes.ts'
 import { LocalFiles } from './local-files.ts'
 import { nativePath, splitStorePath, textOfBytes } from './paths.ts'
 import { readSourceTree } from './source-tree.ts'
@@ -42,9 +44,9 @@ type Place =
   | { readonly kind: 'local'; readonly path: string; /** what a filter left in */ readonly entries?: ReadonlySet<string> }
   | { readonly kind: 'text'; readonly content: string }
 
-export class FileIO implements EvalIO {
-  private readonly options: FileIOOptions
-  private readonly files = new LocalFiles()
+export class FileIO implements ObservableIO {
+  private options: FileIOOptions
+  private files = new LocalFiles()
   private readonly places = new Map<string, Place>()
   private readonly derivations = new Map<string, string>()
   private readonly knownReferences = new Map<string, readonly string[]>()
@@ -52,6 +54,11 @@ export class FileIO implements EvalIO {
   private readonly unlocked = new Map<string, UnlockedFetchResult>()
   private readonly failures = new Map<string, string>()
   private readonly added = new Map<string, string>()
+  /** Store paths that were added from a path of this machine. */
+  private readonly sources = new Map<string, Set<string>>()
+  /** Store paths that somebody made readable for this evaluation. */
+  private readonly lent = new Set<string>()
+  private readonly contents = new ContentHashes()
   /** Outputs whose path only their build tells: by `DRV!OUTPUT`, and the needs that ask for them. */
   private readonly resolvedOutputs = new Map<string, string>()
   private readonly outputNeeds = new Map<string, string>()
@@ -60,6 +67,58 @@ export class FileIO implements EvalIO {
 
   constructor(options: FileIOOptions) {
     this.options = options
+  }
+
+  /** Begins another evaluation: files are looked at anew. Store paths, whose names say what they hold, stay known. */
+  renew(options: FileIOOptions): void {
+    this.options = options
+    this.files = new LocalFiles()
+    this.unlocked.clear()
+    this.failures.clear()
+    this.added.clear()
+    this.time = undefined
+    // nobody keeps them there any more; where they still are, they are found again
+    for (const storePath of this.lent) this.places.delete(storePath)
+    this.lent.clear()
+  }
+
+  observe(kind: ObservationKind, subject: string, content?: Uint8Array): string | undefined {
+    switch (kind) {
+      case 'once': return undefined
+      case 'time': return String(this.currentTime())
+      case 'environment': return JSON.stringify(this.environment(subject) ?? null)
+      case 'present': return this.storePlace(subject) === undefined ? undefined : 'present'
+      default: return this.observeFiles(kind, subject, content)
+    }
+  }
+
+  private observeFiles(kind: 'file' | 'directory' | 'status' | 'link' | 'tree', path: string, content: Uint8Array | undefined): string {
+    try {
+      switch (kind) {
+        case 'status': return this.status(path)?.kind ?? 'nothing'
+        case 'link': return this.readLink(path)
+        case 'directory': return JSON.stringify([...this.readDirectory(path)].sort(([a], [b]) => (a < b ? -1 : 1)))
+        case 'file': {
+          const place = this.find(path)
+          if (place.kind === 'text') return 'text'
+          return this.following(place.path, path, (local) => this.contents.of(local, content))
+        }
+        case 'tree': {
+          const place = this.find(path)
+          return place.kind === 'text' ? 'text' : this.contents.ofTree(this.files, place.path)
+        }
+      }
+    } catch (error) {
+      if (error instanceof EvalIOError) return `error ${error.kind}`
+      // it isn't there now, and was before, or the other way round
+      if (error instanceof Suspended || error instanceof NeedFailed) return 'awaited'
+      throw error
+    }
+  }
+
+  forgetSource(path: string): void {
+    for (const storePath of this.sources.get(path) ?? []) this.places.delete(storePath)
+    this.sources.delete(path)
   }
 
   /** Takes in answers; from now on what they are about is readable, or fails. */
@@ -71,6 +130,7 @@ export class FileIO implements EvalIO {
       }
       this.failures.delete(answer.key)
       this.places.set(answer.storePath, { kind: 'local', path: answer.localPath })
+      this.lent.add(answer.storePath)
       const output = this.outputNeeds.get(answer.key)
       if (output !== undefined) this.resolvedOutputs.set(output, answer.storePath)
       if (answer.fetched !== undefined) {
@@ -246,6 +306,9 @@ export class FileIO implements EvalIO {
     const place = this.find(path)
     const storePath = place.kind === 'text' ? this.addVirtual(place.content, name, method) : this.addTree(place, path, name, method, filter)
     if (key !== undefined) this.added.set(key, storePath)
+    const from = this.sources.get(path)
+    if (from === undefined) this.sources.set(path, new Set([storePath]))
+    else from.add(storePath)
     return storePath
   }
 

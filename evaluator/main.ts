@@ -1,15 +1,18 @@
 /**
- * Ring: evaluator. The evaluator's process: one evaluation over the messages of contract/evaluations.ts, read from descriptor 3 and
- * written to descriptor 4. It sweeps over the session as long as anything can go on, says `idle` when everything waits, and goes on
+ * Ring: evaluator. The evaluator's process: evaluations, one after the other, over the messages of contract/evaluations.ts, read from
+ * descriptor 3 and written to descriptor 4. It sweeps over the session as long as anything can go on, says `idle` when everything waits, and goes on
  * with the answers. Started by spawn.ts, which gives it its stack.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
+import { getHeapStatistics } from 'node:v8'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { EvaluatorMessage, NeedAnswer, SupervisorMessage } from '../contract/evaluations.ts'
+import { ResidentEvaluator } from '../eval/resident.ts'
 import { EvaluationSession } from '../eval/session.ts'
 import { MessageWriter, readMessages } from './channel.ts'
-import { FileIO } from './file-io.ts'
+import { FileIO, type FileIOOptions } from './file-io.ts'
+import { collectGarbage } from './garbage.ts'
 import { useNodeHashes } from './hashes.ts'
 import { byteStringOfNative } from './paths.ts'
 
@@ -17,12 +20,16 @@ const FROM_SUPERVISOR = 3
 const TO_SUPERVISOR = 4
 /** How long a sweep may go on before messages are looked at and progress is told. */
 const SWEEP_MILLISECONDS = 200
+/** Of the heap's limit: a process that holds more isn't kept for another evaluation. */
+const KEPT_SHARE = 0.5
 
 type Start = Extract<SupervisorMessage, { readonly kind: 'start' }>
 
 class EvaluatorProcess {
   private readonly writer = new MessageWriter(TO_SUPERVISOR)
   private io: FileIO | undefined
+  private resident: ResidentEvaluator | undefined
+  private keep = false
   private session: EvaluationSession | undefined
   private answers: NeedAnswer[] = []
   private sweeping = false
@@ -59,7 +66,11 @@ class EvaluatorProcess {
       if (out.kind === 'finished') this.last = out
       else this.writer.send(out)
     }
-    this.io = new FileIO({
+    this.last = undefined
+    this.answers = []
+    this.busyMilliseconds = 0
+    this.keep = message.keep ?? false
+    const options: FileIOOptions = {
       storeFolders: [byteStringOfNative(message.localStore)],
       environment: new Map(Object.entries(process.env).map(([name, value]) => [byteStringOfNative(name), byteStringOfNative(value ?? '')])),
       journal: message.journal,
@@ -68,9 +79,17 @@ class EvaluatorProcess {
       add: emit,
       record: (key, value) => emit({ kind: 'journal', key, value }),
       trace: (level, text) => emit({ kind: 'trace', level, text }),
-    })
+    }
     const { jobs } = message.request
-    this.session = new EvaluationSession({ io: this.io, settings: message.settings, request: message.request, emit, ...(jobs && { jobs: { meta: jobs.meta, forceRecurse: jobs.walk === 'all' } }) })
+    const what = { request: message.request, emit, ...(jobs && { jobs: { meta: jobs.meta, forceRecurse: jobs.walk === 'all' } }) }
+    if (this.io === undefined) this.io = new FileIO(options)
+    else this.io.renew(options)
+    if (this.keep) {
+      this.resident ??= new ResidentEvaluator({ io: this.io, settings: message.settings })
+      this.session = this.resident.begin(what).session
+    } else {
+      this.session = new EvaluationSession({ io: this.io, settings: message.settings, ...what })
+    }
     this.wake()
   }
 
@@ -94,13 +113,26 @@ class EvaluatorProcess {
     this.writer.send({ kind: 'progress', ...session.progress(), busySeconds: this.busyMilliseconds / 1000 })
     if (outcome === 'finished') {
       if (this.last !== undefined) this.writer.send(this.last)
-      this.exit(0)
+      this.finish()
       return
     }
     if (outcome === 'idle' && this.answers.length === 0) this.writer.send({ kind: 'idle' })
     this.writer.flush()
     if (outcome === 'busy' || this.answers.length > 0) setImmediate(() => this.sweep())
     else this.sweeping = false
+  }
+
+  /** Ends, or waits for the next evaluation: garbage is collected while nobody waits, and what is left must leave room for more. */
+  private finish(): void {
+    this.sweeping = false
+    if (!this.keep) this.exit(0)
+    this.writer.flush()
+    this.session = undefined
+    setImmediate(() => {
+      collectGarbage()
+      const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics()
+      if (used > limit * KEPT_SHARE) this.exit(0)
+    })
   }
 
   private exit(code: number): never {

@@ -65,6 +65,29 @@ test('deep recursion ends with an error of the evaluation, not of the process', 
   assert.match(finished.error?.message ?? '', /stack overflow; max-call-depth exceeded/)
 })
 
+test('a process that is kept evaluates again, and only what changed', async () => {
+  const file = join(folder, 'kept.nix')
+  const write = (name: string): void => writeFileSync(file, `{ a = builtins.trace "a" (derivation { name = "${name}"; system = "x"; builder = "/b"; }); b = derivation { name = "b"; system = "x"; builder = "/b"; }; }`)
+  const evaluator = spawnEvaluator()
+  const evaluate = async (): Promise<string[]> => {
+    await evaluator.send({ kind: 'start', request: { ...REQUEST, source: { kind: 'file', path: file } }, settings: SETTINGS, localStore: join(folder, 'store'), journal: {}, keep: true })
+    const said: string[] = []
+    for await (const message of evaluator.messages) {
+      if (message.kind === 'job') said.push(message.job.name)
+      else if (message.kind === 'derivation' || message.kind === 'trace') said.push(message.kind)
+      if (message.kind === 'finished') break
+    }
+    return said
+  }
+  write('first')
+  assert.deepEqual(await evaluate(), ['trace', 'derivation', 'first', 'derivation', 'b'])
+  assert.deepEqual(await evaluate(), ['trace', 'first', 'b'])
+  write('second')
+  assert.deepEqual(await evaluate(), ['trace', 'derivation', 'second', 'b'])
+  await evaluator.stop()
+  await evaluator.ended
+})
+
 test('a process that is stopped ends quietly', async () => {
   const evaluator = spawnEvaluator()
   for await (const message of evaluator.messages) {

@@ -25,7 +25,7 @@ export interface SpawnOptions {
 
 export interface EvaluatorHandle {
   readonly processId: number | undefined
-  /** What the process says, in order. Reading slowly makes it wait. Ends when the process does. */
+  /** What the process says, in order. Reading slowly makes it wait. Ends when the process does; who leaves a loop early can go on in another. */
   readonly messages: AsyncIterable<EvaluatorMessage>
   /** Resolves once the message was handed over. */
   send(message: SupervisorMessage): Promise<void>
@@ -42,7 +42,7 @@ const KEPT_ERRORS = 8 * 1024
 
 export function spawnEvaluator(options: SpawnOptions = {}): EvaluatorHandle {
   const heap = options.memoryMegabytes === undefined ? [] : [`--max-old-space-size=${options.memoryMegabytes}`]
-  const { command, arguments: words } = largeStackCommand([...heap, MAIN])
+  const { command, arguments: words } = largeStackCommand([...engineFlags(options.memoryMegabytes), ...heap, MAIN])
   const child = spawn(command, words, {
     stdio: ['ignore', 'inherit', 'pipe', 'pipe', 'pipe'],
     env: { ...(options.environment ?? keptEnvironment()), ...compileCache() },
@@ -65,6 +65,16 @@ function keptEnvironment(): Record<string, string> {
 function compileCache(): Record<string, string> {
   const folder = process.env['NODE_COMPILE_CACHE']
   return folder === undefined ? {} : { NODE_COMPILE_CACHE: folder }
+}
+
+/**
+ * What evaluation asks of V8, each measured: a young generation in which most thunks die before they are
+ * copied, an old one that isn't searched for garbage before there can be much, and code that is compiled at once, if plainly, since
+ * every function of a parser or compiler is called often.
+ */
+export function engineFlags(memoryMegabytes = Infinity): string[] {
+  const old = Math.min(1000, Math.floor(memoryMegabytes / 2))
+  return ['--min-semi-space-size=32', '--max-semi-space-size=64', `--initial-old-space-size=${old}`, '--always-sparkplug']
 }
 
 let stackKilobytes: number | undefined
@@ -144,6 +154,12 @@ class Handle implements EvaluatorHandle {
   }
 }
 
-async function* parsed(stream: Readable): AsyncGenerator<EvaluatorMessage, void, undefined> {
-  for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) yield JSON.parse(line) as EvaluatorMessage
+/** Can be iterated again where another loop left off: a process may serve one evaluation after the other. */
+function parsed(stream: Readable): AsyncIterable<EvaluatorMessage> {
+  const lines = createInterface({ input: stream, crlfDelay: Infinity })[Symbol.asyncIterator]()
+  const next = async (): Promise<IteratorResult<EvaluatorMessage, undefined>> => {
+    const { done, value } = await lines.next()
+    return done === true ? { done: true, value: undefined } : { done: false, value: JSON.parse(value) as EvaluatorMessage }
+  }
+  return { [Symbol.asyncIterator]: () => ({ next }) }
 }

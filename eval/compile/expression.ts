@@ -105,7 +105,7 @@ export function compileDelayed(expression: Expression, context: Context): Delaye
           const slot = read(frame) as Slot | undefined
           // A variable of the same `let` may not be there yet.
           if (slot === undefined) return new Thunk(code, frame)
-          return slot instanceof Thunk && slot.code === null ? (slot.payload as Value) : slot
+          return settled(slot)
         }
       }
       break
@@ -148,7 +148,7 @@ function delayedSelect(expression: Expression & { readonly kind: 'select' }, con
   return (frame) => {
     let at = read(frame) as Slot | undefined
     for (let i = 0; i < finders.length; i++) {
-      const set = at instanceof Thunk && at.code === null ? (at.payload as Value) : at
+      const set: Slot | undefined = at instanceof Thunk ? settled(at) : at
       if (!(set instanceof Attributes)) return new Thunk(code, frame)
       at = finders[i]!(set)
     }

@@ -7,7 +7,7 @@ import { printExpression } from '../syntax/print.ts'
 import { siteOf, type Site } from '../runtime/site.ts'
 import { bestMatches } from '../runtime/suggestions.ts'
 import { printAttributeName } from '../text/printing.ts'
-import { force, Thunk } from '../runtime/thunk.ts'
+import { force, settled, Thunk } from '../runtime/thunk.ts'
 import type { Layout } from '../values/layout.ts'
 import { Attributes, type Frame, type Slot, type Value } from '../values/value.ts'
 import { internName } from './names.ts'
@@ -114,9 +114,8 @@ function selectStatic(subject: Strict, name: string, selection: Selection): Stri
       lastIndex = index
       lastLayout = layout
     }
-    const slot = value.values[lastIndex]!
-    if (!(slot instanceof Thunk)) return slot
-    return slot.code === null ? (slot.payload as Value) : selection.force(slot, value, name)
+    const slot = settled(value.values[lastIndex]!)
+    return slot instanceof Thunk ? selection.force(slot, value, name) : slot
   }
 }
 

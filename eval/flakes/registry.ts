@@ -5,6 +5,7 @@
 import { byteStringOfText } from '../../nix/bytes.ts'
 import type { Evaluator } from '../evaluator.ts'
 import { guarded } from '../files.ts'
+import { Memo } from '../runtime/memo.ts'
 import { EvaluationError } from '../runtime/errors.ts'
 import { requiredText, textAttribute, without, type Input, type InputAttribute } from './attributes.ts'
 import { containsInput, equalInputs, evaluating, inputFromAttributes, isDirect, showInput, withOverrides } from './input.ts'
@@ -63,14 +64,12 @@ function globalEntries(evaluator: Evaluator): readonly Entry[] {
   return entriesOf(evaluator, guarded(place, () => evaluator.io.fetchUnlocked({ kind: 'url', name: 'flake-registry.json', url: place })).storePath)
 }
 
-const known = new WeakMap<Evaluator, Map<string, readonly Entry[]>>()
+const known = new WeakMap<Evaluator, Memo<readonly Entry[]>>()
 
 function entriesOf(evaluator: Evaluator, file: string): readonly Entry[] {
   let files = known.get(evaluator)
-  if (files === undefined) known.set(evaluator, (files = new Map()))
-  let entries = files.get(file)
-  if (entries === undefined) files.set(file, (entries = readRegistry(evaluator, file)))
-  return entries
+  if (files === undefined) known.set(evaluator, (files = new Memo()))
+  return files.get(file, () => readRegistry(evaluator, file))
 }
 
 function readRegistry(evaluator: Evaluator, file: string): readonly Entry[] {

@@ -6,8 +6,7 @@ import { lineAndColumn, originName } from '../syntax/position.ts'
 import { formatFloat, printAttributeName, printStringLiteral } from '../text/printing.ts'
 import { byBytes } from '../values/order.ts'
 import { Attributes, ContextString, Float, Lambda, PartialPrimOp, PathValue, PrimOp, type Slot, type Value } from '../values/value.ts'
-import { isBeingForced } from '../runtime/machine.ts'
-import { Thunk } from '../runtime/thunk.ts'
+import { isDelayed, isWaiting, settled, Thunk } from '../runtime/thunk.ts'
 import { inGuillemets } from './guillemets.ts'
 
 export interface PrintLimits {
@@ -49,8 +48,8 @@ class Printer {
 
   private step(slot: Slot, depth: number): void {
     if (slot instanceof Thunk) {
-      if (slot.code === null) this.step(slot.payload as Value, depth)
-      else this.output += inGuillemets(slot.serial !== 0 && isBeingForced(slot.serial) ? 'potential infinite recursion' : 'thunk')
+      if (!isDelayed(slot)) this.step(settled(slot), depth)
+      else this.output += inGuillemets(isWaiting(slot) ? 'potential infinite recursion' : 'thunk')
       return
     }
     if (slot instanceof Attributes) this.printAttributes(slot, depth)
@@ -160,13 +159,10 @@ export function printAmbiguous(root: Slot): string {
       output += work.text
       continue
     }
-    let slot = work.slot
+    const slot = settled(work.slot)
     if (slot instanceof Thunk) {
-      if (slot.code !== null) {
-        output += slot.serial !== 0 && isBeingForced(slot.serial) ? inGuillemets('potential infinite recursion') : '<CODE>'
-        continue
-      }
-      slot = slot.payload as Value
+      output += isWaiting(slot) ? inGuillemets('potential infinite recursion') : '<CODE>'
+      continue
     }
     if (slot instanceof Attributes) {
       if (slot.size > 0 && seen.has(slot)) {

@@ -5,6 +5,7 @@
  *
  * One machine serves the JavaScript thread: evaluations take turns and each leaves it as it found it.
  */
+import { held, take, tracker } from './dependencies.ts'
 import type { Site } from './site.ts'
 
 /** What a frame of the call stack shows: a function's code or a builtin. */
@@ -46,6 +47,8 @@ export function markMachine(): MachineMark {
 }
 
 export function restoreMachine(mark: MachineMark): void {
+  // what was given up had its reasons, and whoever goes on differently has them too
+  if (tracker.on) for (let i = mark.forcing; i < machine.forcing; i++) take(held[i]!)
   machine.forcing = mark.forcing
   machine.depth = mark.depth
   machine.speculating = mark.speculating

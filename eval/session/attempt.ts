@@ -1,6 +1,7 @@
 /** Ring: eval. Trying to compute something: it gives a value, fails, or waits. */
 import type { Need } from '../../contract/evaluations.ts'
 import { Suspended } from '../io.ts'
+import { NONE, tracker } from '../runtime/dependencies.ts'
 import { asEvaluationError, type EvaluationError } from '../runtime/errors.ts'
 import { markMachine, restoreMachine } from '../runtime/machine.ts'
 import { endRecord, startRecord, type AttemptRecord, type TraceMessage } from '../runtime/needs.ts'
@@ -48,6 +49,7 @@ export function attempt<T>(history: AttemptHistory, work: () => T): Outcome<T> {
   const record = startRecord()
   const before = speculation.budget
   speculation.budget = SPECULATION_BUDGET
+  tracker.current = NONE
   try {
     return { kind: 'value', value: work() }
   } catch (thrown) {

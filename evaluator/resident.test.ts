@@ -1,0 +1,212 @@
+/**
+ * A resident evaluator beside one that starts anew, after each of many random edits to a set of packages: whatever changed, both find the
+ * same jobs with the same derivations, and fail alike. FIRN_TEST_SEED repeats a run.
+ */
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import type { EvaluationArgument, EvaluationRequest, EvaluationSettings, EvaluatorMessage } from '../contract/evaluations.ts'
+import { ResidentEvaluator } from '../eval/resident.ts'
+import { EvaluationSession } from '../eval/session.ts'
+import { FileIO, type FileIOOptions } from './file-io.ts'
+
+const SETTINGS: EvaluationSettings = {
+  currentSystem: 'x86_64-linux', nixVersion: '2.26.0', mode: 'impure', allowedUris: [], allowedPaths: [], searchPath: [], allowImportFromDerivation: true, showTrace: false,
+}
+
+/** What the world is, beside the folder. */
+interface World {
+  arguments: Record<string, EvaluationArgument>
+  environment: Map<string, string>
+  journal: Record<string, unknown>
+}
+
+let folder: string
+before(() => { folder = mkdtempSync(join(tmpdir(), 'firn-resident-')) })
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+function ioOptions(world: World): FileIOOptions {
+  return {
+    storeFolders: [join(folder, 'store')], environment: world.environment, journal: world.journal, asksForUnknownPaths: true,
+    scratchFolder: () => folder, add: () => undefined, record: () => undefined, trace: () => undefined,
+  }
+}
+
+function requestOf(world: World): EvaluationRequest {
+  return { source: { kind: 'file', path: join(folder, 'set') }, attributes: [], arguments: world.arguments, recurse: true, settings: {}, dryRun: true, priority: 0 }
+}
+
+/** What an evaluation found: derivation paths, messages of errors, traces. */
+interface Found {
+  readonly jobs: Record<string, string>
+  readonly traces: string[]
+}
+
+function gather(start: (emit: (message: EvaluatorMessage) => void) => EvaluationSession): Found {
+  const jobs: Record<string, string> = {}
+  const traces: string[] = []
+  const session = start((message) => {
+    if (message.kind === 'job') jobs[message.job.attr] = message.job.drvPath
+    else if (message.kind === 'job-error') jobs[message.attr] = message.message
+    else if (message.kind === 'trace') traces.push(message.text)
+    else if (message.kind === 'finished' && message.error !== undefined) jobs[''] = message.error.message
+  })
+  while (session.sweep() === 'busy');
+  return { jobs, traces: traces.sort() }
+}
+
+function fresh(world: World): Found {
+  return gather((emit) => new EvaluationSession({ io: new FileIO(ioOptions(world)), settings: SETTINGS, request: requestOf(world), emit }))
+}
+
+class Resident {
+  private readonly io: FileIO
+  private readonly evaluator: ResidentEvaluator
+
+  constructor(world: World) {
+    this.io = new FileIO(ioOptions(world))
+    this.evaluator = new ResidentEvaluator({ io: this.io, settings: SETTINGS })
+  }
+
+  evaluate(world: World): Found {
+    this.io.renew(ioOptions(world))
+    return gather((emit) => this.evaluator.begin({ request: requestOf(world), emit }).session)
+  }
+}
+
+function write(path: string, text: string): void {
+  const at = join(folder, 'set', path)
+  mkdirSync(join(at, '..'), { recursive: true })
+  writeFileSync(at, text)
+}
+
+const remove = (path: string): void => rmSync(join(folder, 'set', path), { recursive: true, force: true })
+const read = (path: string): string => readFileSync(join(folder, 'set', path), 'utf8')
+
+/** A set as package sets are: found by folder, called by names of arguments, overridable, with a library, hooks and sources. */
+function writeSet(): void {
+  remove('.')
+  write('default.nix', `{ flavour ? "plain", extra ? { }, ... }:
+    let
+      lib = import ./lib;
+      names = builtins.attrNames (lib.filterAttrs (_: kind: kind == "directory") (builtins.readDir ./packages));
+      packages = lib.fix (self: lib.mapNames names (name: lib.callWith (self // { inherit lib flavour; stdenv = import ./stdenv.nix { inherit lib; }; }) (./packages + "/\${name}")) // extra);
+    in packages // { nested = { recurseForDerivations = true; first = packages.\${builtins.head names}; }; all = packages.mk { name = "all"; inputs = map (n: packages.\${n}) names; }; }
+  `)
+  write('lib/default.nix', `let
+    strings = import ./strings.nix; attrs = import ./attrs.nix;
+  in strings // attrs // { fix = f: let x = f x; in x // { mk = (import ../stdenv.nix { lib = strings; }); };
+    callWith = scope: file: let f = import file; in f (builtins.intersectAttrs (builtins.functionArgs f) scope); }`)
+  write('lib/strings.nix', 'rec { join = builtins.concatStringsSep ","; decorate = text: "<${text}>"; }')
+  write('lib/attrs.nix', `{ filterAttrs = test: set: builtins.removeAttrs set (builtins.filter (n: !(test n set.\${n})) (builtins.attrNames set));
+    mapNames = names: f: builtins.listToAttrs (map (name: { inherit name; value = f name; }) names); }`)
+  write('stdenv.nix', `{ lib }: { name, inputs ? [ ], ... }@arguments:
+    derivation (arguments // { system = builtins.currentSystem or "none"; builder = "/bin/sh"; hook = ./hook.sh; text = lib.decorate name; inputs = map toString inputs; })`)
+  write('hook.sh', 'echo')
+  for (let i = 0; i < 12; i++) writePackage(i, '1')
+  write('data.json', '{ "value": 1 }')
+  symlinkSync('data.json', join(folder, 'set', 'link.json'))
+}
+
+const bodies: readonly ((i: number, version: string) => string)[] = [
+  (i, version) => `{ stdenv, lib${i > 3 ? `, p${i - 3}, p${i - 1} ? null` : ''} }: with lib; stdenv { name = "p${i}-${version}"; inputs = [ ${i > 3 ? `p${i - 3} p${i - 1}` : ''} ]; joined = join [ "a" "${version}" ]; }`,
+  (i, version) => `{ stdenv, flavour, ... }: stdenv { name = "p${i}-${version}"; inherit flavour; source = ./source; variable = builtins.getEnv "FLAVOUR"; }`,
+  (i, version) => `{ stdenv, ... }: let data = builtins.fromJSON (builtins.readFile ../../link.json); in stdenv { name = "p${i}-${version}"; value = toString data.value; }`,
+  (i, version) => `{ stdenv${i > 1 ? `, p${i - 1}` : ''}, ... }: stdenv ({ name = "p${i}-${version}"; src = builtins.filterSource (path: kind: baseNameOf path != "ignored") ./source; }
+      // (if builtins.pathExists ./optional then { optional = import ./optional; } else { })${i > 1 ? ` // { before = (builtins.tryEval (if p${i - 1}.name == "p${i - 1}-2" then throw "no" else p${i - 1}.outPath)).value; }` : ''})`,
+  (i, version) => `{ stdenv, ... }: builtins.trace "evaluating p${i}" (stdenv { name = "p${i}-${version}"; file = builtins.toFile "f" (builtins.readFile ../../hook.sh); kinds = builtins.attrValues (builtins.readDir ./source); })`,
+]
+
+function writePackage(i: number, version: string): void {
+  write(`packages/p${i}/default.nix`, bodies[i % bodies.length]!(i, version))
+  write(`packages/p${i}/source/file`, `content ${i}`)
+}
+
+/** Small and repeatable: mulberry32. */
+function randomOf(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6D2B79F5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) % below
+  }
+}
+
+/** Names of the kinds of edits, with what they do. */
+const EDITS: Readonly<Record<string, (random: (below: number) => number, world: World) => void>> = {
+  'a package': (random) => writePackage(random(12), String(random(4))),
+  'a new package': (random) => writePackage(12 + random(3), '1'),
+  'a removed package': (random) => remove(`packages/p${6 + random(9)}`),
+  'a shared function': (random) => write('lib/strings.nix', `rec { join = builtins.concatStringsSep "${random(3)}"; decorate = text: "<\${text}>"; }`),
+  'a function of all': (random) => write('stdenv.nix', read('stdenv.nix').replace(/"\/bin\/sh\d*"/, `"/bin/sh${random(3)}"`)),
+  'a hook': (random) => write('hook.sh', `echo ${random(3)}`),
+  'an optional file': (random) => (random(2) === 0 ? write(`packages/p${random(12)}/optional`, `"optional ${random(3)}"`) : remove(`packages/p${random(12)}/optional`)),
+  'a source': (random) => write(`packages/p${random(12)}/source/file`, `content ${random(3)}`),
+  'one more source': (random) => write(`packages/p${random(12)}/source/${random(2) === 0 ? 'ignored' : `more${random(3)}`}`, `more ${random(2)}`),
+  'data behind a link': (random) => write('data.json', `{ "value": ${random(4)} }`),
+  'a link': (random) => {
+    write('other.json', '{ "value": "other" }')
+    remove('link.json')
+    symlinkSync(random(2) === 0 ? 'data.json' : 'other.json', join(folder, 'set', 'link.json'))
+  },
+  'an error': (random) => write(`packages/p${random(12)}/default.nix`, ['{ stdenv', '{ stdenv, ... }: throw "broken"', '{ missing }: missing'][random(3)]!),
+  'an argument': (random, world) => {
+    world.arguments = random(3) === 0 ? {} : { flavour: { kind: 'string', value: `flavour${random(3)}` }, ...(random(2) === 0 && { extra: { kind: 'expression', value: '{ p1 = { name = "x"; outPath = "/x"; }; }' } }) }
+  },
+  'a variable': (random, world) => { world.environment = new Map([['FLAVOUR', String(random(3))]]) },
+  'nothing': () => undefined,
+}
+
+const ROUNDS = 40
+
+for (const seed of process.env['FIRN_TEST_SEED'] === undefined ? [1, 2, 3] : [Number(process.env['FIRN_TEST_SEED'])]) {
+  test(`after each of ${ROUNDS} edits a resident evaluator finds what a fresh one does (seed ${seed})`, () => {
+    const random = randomOf(seed)
+    const world: World = { arguments: {}, environment: new Map(), journal: { 'current-time': 1 } }
+    writeSet()
+    const resident = new Resident(world)
+    const kinds = Object.keys(EDITS)
+    const results = new Set<string>()
+    for (let round = 0; round <= ROUNDS; round++) {
+      const edits: string[] = []
+      for (let i = round === 0 ? 0 : 1 + random(2); i > 0; i--) {
+        const kind = kinds[random(kinds.length)]!
+        edits.push(kind)
+        EDITS[kind]!(random, world)
+      }
+      const expected = fresh(world)
+      assert.deepEqual(resident.evaluate(world), expected, `round ${round}: ${edits.join(' and ')}`)
+      results.add(JSON.stringify(expected.jobs))
+    }
+    // edits that change nothing would show nothing
+    assert.ok(results.size > ROUNDS / 3, `only ${results.size} different results`)
+  })
+}
+
+test('what nothing reaches is not evaluated again: its trace comes from memory, and only once', () => {
+  const world: World = { arguments: {}, environment: new Map(), journal: { 'current-time': 1 } }
+  writeSet()
+  const resident = new Resident(world)
+  const first = resident.evaluate(world)
+  assert.equal(first.jobs[''], undefined)
+  assert.deepEqual(first.traces, ['evaluating p4', 'evaluating p9'])
+  assert.deepEqual(resident.evaluate(world), first)
+})
+
+test('what a caught failure depended on is not forgotten', () => {
+  const world: World = { arguments: {}, environment: new Map(), journal: { 'current-time': 1 } }
+  remove('.')
+  write('flag.nix', 'true')
+  write('default.nix', `let failing = throw "caught"; nested = if import ./flag.nix then failing else "fine";
+    caught = builtins.tryEval nested; text = builtins.toString caught.value;
+    in { a = derivation { name = "a"; system = "x"; builder = "/b"; inherit text; }; }`)
+  const resident = new Resident(world)
+  const first = resident.evaluate(world)
+  write('flag.nix', 'false')
+  const second = resident.evaluate(world)
+  assert.notDeepEqual(second, first)
+  assert.deepEqual(second, fresh(world))
+})
