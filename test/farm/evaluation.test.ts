@@ -87,8 +87,9 @@ test('the evaluator\'s process is killed while imports are outstanding: another 
   while ((await farm.database.db.selectFrom('node').select('id').where('name', '=', 'slow-import').where('state', '=', 'running').execute()).length === 0) await sleep(20)
   const pids = execFileSync('ps', ['-eo', 'pid,ppid,args'], { encoding: 'utf8' }).split('\n')
     .map((line) => line.trim().split(/\s+/)).filter(([, parent, ...args]) => parent === String(farm.worker.process.pid) && args.join(' ').includes('evaluator/main.ts')).map(([pid]) => Number(pid))
-  assert.equal(pids.length, 1)
-  process.kill(pids[0]!, 'SIGKILL')
+  // those that are kept for another evaluation die too, and aren't used again
+  assert.ok(pids.length >= 1)
+  for (const pid of pids) process.kill(pid, 'SIGKILL')
   assert.equal((await farm.ended(id)).state, 'succeeded')
   assert.deepEqual((await jobs(id)).map((job) => job.name), ['after-kill'])
 })
