@@ -14,6 +14,7 @@ import { MessageWriter, readMessages } from './channel.ts'
 import { FileIO, type FileIOOptions } from './file-io.ts'
 import { collectGarbage } from './garbage.ts'
 import { useNodeHashes } from './hashes.ts'
+import { Pace } from './pace.ts'
 import { byteStringOfNative } from './paths.ts'
 
 const FROM_SUPERVISOR = 3
@@ -32,6 +33,8 @@ class EvaluatorProcess {
   private keep = false
   private session: EvaluationSession | undefined
   private answers: NeedAnswer[] = []
+  private pace = new Pace()
+  private pausing: NodeJS.Timeout | undefined
   private sweeping = false
   private busyMilliseconds = 0
   private last: EvaluatorMessage | undefined
@@ -53,7 +56,7 @@ class EvaluatorProcess {
         return
       case 'answers':
         this.answers.push(...message.answers)
-        this.wake()
+        this.takeAnswers()
         return
       case 'stop':
         this.exit(0)
@@ -66,6 +69,8 @@ class EvaluatorProcess {
       if (out.kind === 'finished') this.last = out
       else this.writer.send(out)
     }
+    clearTimeout(this.pausing)
+    this.pace = new Pace()
     this.last = undefined
     this.answers = []
     this.busyMilliseconds = 0
@@ -93,6 +98,14 @@ class EvaluatorProcess {
     this.wake()
   }
 
+  private takeAnswers(): void {
+    if (this.sweeping || this.session === undefined) return
+    clearTimeout(this.pausing)
+    const pause = this.pace.pause(performance.now(), this.session.progress().needsOutstanding - this.answers.length)
+    if (pause > 0) this.pausing = setTimeout(() => this.wake(), pause)
+    else this.wake()
+  }
+
   private wake(): void {
     if (this.sweeping || this.session === undefined) return
     this.sweeping = true
@@ -109,7 +122,9 @@ class EvaluatorProcess {
     }
     const started = performance.now()
     const outcome = session.sweep({ milliseconds: SWEEP_MILLISECONDS })
-    this.busyMilliseconds += performance.now() - started
+    const ended = performance.now()
+    this.pace.swept(ended, ended - started)
+    this.busyMilliseconds += ended - started
     this.writer.send({ kind: 'progress', ...session.progress(), busySeconds: this.busyMilliseconds / 1000 })
     if (outcome === 'finished') {
       if (this.last !== undefined) this.writer.send(this.last)
@@ -118,8 +133,12 @@ class EvaluatorProcess {
     }
     if (outcome === 'idle' && this.answers.length === 0) this.writer.send({ kind: 'idle' })
     this.writer.flush()
-    if (outcome === 'busy' || this.answers.length > 0) setImmediate(() => this.sweep())
-    else this.sweeping = false
+    if (outcome === 'busy') {
+      setImmediate(() => this.sweep())
+      return
+    }
+    this.sweeping = false
+    if (this.answers.length > 0) this.takeAnswers()
   }
 
   /** Ends, or waits for the next evaluation: garbage is collected while nobody waits, and what is left must leave room for more. */

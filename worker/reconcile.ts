@@ -20,6 +20,11 @@ interface Parts {
 
 /** What is younger than this is on its way. */
 const QUIET_SECONDS = 5
+/**
+ * A run without a plan by then was begun by somebody who died before it started. Much longer than a start takes: hundreds of
+ * runs that begin together wait for their first workflow task, and starting each again would only make them wait longer.
+ */
+const UNPLANNED_SECONDS = 30
 /** How often waiters and runs that nobody planned are looked for: one query each. */
 const SWEEP_MILLISECONDS = 3000
 /** How often all that is unfinished is compared with what Temporal runs. */
@@ -69,7 +74,7 @@ export async function sweep({ db, motion, logger }: Parts, suspects: ReadonlySet
     logger.info({ waiters: waiters.length }, 'wakes workflows whose signal was lost')
     await announce(db, motion, [], waiters)
   }
-  const unplanned = (await unfinishedRuns(db, QUIET_SECONDS)).filter((run) => !run.planned)
+  const unplanned = (await unfinishedRuns(db, UNPLANNED_SECONDS)).filter((run) => !run.planned)
   if (unplanned.length > 0) {
     logger.info({ nodes: unplanned.length }, 'starts runs that nobody started')
     await motion.ensureNodes(unplanned)
