@@ -1,7 +1,9 @@
 /** Ring: worker. The driver of builds that the settings name. */
 import { lookup } from 'node:dns/promises'
+import { basename } from 'node:path'
 import { openDockerDriver } from '../builder/docker.ts'
 import type { BuildDriver } from '../builder/interface.ts'
+import { isInstalled } from '../builder/container/runtime.ts'
 import { openRuncDriver } from '../builder/runc.ts'
 import type { Settings } from '../config/settings.ts'
 import { FirnError } from '../contract/errors.ts'
@@ -9,11 +11,19 @@ import { FirnError } from '../contract/errors.ts'
 /** Opens it; a worker that builds nothing gets one that refuses. */
 export async function openDriver(settings: Settings, owner: string): Promise<BuildDriver> {
   if (!settings.worker.roles.includes('build')) return noBuilds
-  const { runtime, program, shell, folder } = settings.builder
+  const { program, shell, folder } = settings.builder
+  const runtime = await runtimeOf(settings.builder)
   if (runtime === 'docker') return await openDockerDriver({ socket: settings.builder.dockerSocket, owner, folder, ...(shell === undefined ? {} : { shell }) })
   const { outsideNetwork, allowedAddresses } = settings.builder
   const blockedAddresses = [...settings.builder.blockedAddresses, ...await farmAddresses(settings)]
   return await openRuncDriver({ runtime, owner, folder, outsideNetwork, allowedAddresses, blockedAddresses, ...(program === undefined ? {} : { program }), ...(shell === undefined ? {} : { shell }) })
+}
+
+/** The same containers come of both; crun needs 12 ms for one and runc 32. */
+async function runtimeOf({ runtime, program }: Settings['builder']): Promise<'runc' | 'crun' | 'docker'> {
+  if (runtime !== 'auto') return runtime
+  if (program !== undefined) return basename(program) === 'crun' ? 'crun' : 'runc'
+  return await isInstalled('crun') ? 'crun' : 'runc'
 }
 
 /** IPv4 addresses of the farm's own services, which no build may reach. What can't be resolved can't be reached either. */

@@ -20,7 +20,7 @@ interface Command {
 }
 
 const ROOT = resolve(import.meta.dirname, '../..')
-const FARM: readonly RequirementName[] = ['runc', 'busybox', 'slirp4netns', 'xz', 'temporal']
+const FARM: readonly RequirementName[] = ['runc', 'crun', 'busybox', 'slirp4netns', 'xz', 'temporal']
 const COMMANDS: Readonly<Record<string, Command>> = {
   setup: { requires: FARM, pages: true },
   demo: { file: 'examples/demo.ts', requires: FARM, pages: true },
