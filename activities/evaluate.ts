@@ -18,6 +18,7 @@ import { PlanMemory } from './graph.ts'
 import type { Dependencies } from './dependencies.ts'
 import { ContentKeeper } from './evaluation-content.ts'
 import { evaluationSettings, EvaluationSession, isFinal } from './evaluation-session.ts'
+import { spawnEvaluator } from '../evaluator/spawn.ts'
 import { EvaluatorPool } from './evaluator-pool.ts'
 import { withKinds } from './faults.ts'
 import { whileBeating } from './heartbeats.ts'
@@ -39,7 +40,10 @@ export class Evaluations {
     this.#hub = hub
     this.#residentQueue = residentQueue
     this.#content = new ContentKeeper(parts.store, parts.derivations)
-    this.#pool = new EvaluatorPool({ limit: parts.settings.worker.evaluationSlots, seconds: parts.settings.evaluator.residentSeconds })
+    const { worker, evaluator } = parts.settings
+    const spawn = () => spawnEvaluator({ memoryMegabytes: Math.floor(evaluator.memoryBytes / 1024 ** 2) })
+    this.#pool = new EvaluatorPool({ limit: worker.evaluationSlots, seconds: evaluator.residentSeconds, spawn })
+    if (worker.roles.includes('evaluate')) this.#pool.prepare()
     this.#slots = new Semaphore(parts.settings.worker.evaluationSlots)
   }
 

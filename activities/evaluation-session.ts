@@ -7,7 +7,7 @@
  */
 import { asFirnError, FirnError } from '../contract/errors.ts'
 import type { EvaluationRequest, EvaluationSettings, EvaluatorMessage } from '../contract/evaluations.ts'
-import { type EvaluatorHandle, spawnEvaluator } from '../evaluator/spawn.ts'
+import type { EvaluatorHandle } from '../evaluator/spawn.ts'
 import {
   type FailedJob, readJournal, recordEvaluated, recordEvaluationEvents, recordFatalError, recordJobErrors, recordJobs, recordJournal, recordProgress, setEvaluationState,
 } from '../state/evaluations.ts'
@@ -127,7 +127,7 @@ export class EvaluationSession {
   }
 
   async #start(): Promise<void> {
-    const { database: { db }, settings, store, logger } = this.#parts
+    const { database: { db }, store, logger } = this.#parts
     const journal = await readJournal(db, this.evaluationId)
     this.#inbox = []
     this.#idle = false
@@ -135,7 +135,7 @@ export class EvaluationSession {
     this.#found = []
     this.#needs.reset()
     const kept = this.#pool.take(poolKey(this.#request, this.#settings))
-    const process = kept ?? spawnEvaluator({ memoryMegabytes: Math.floor(settings.evaluator.memoryBytes / 1024 ** 2) })
+    const process = kept ?? this.#pool.fresh()
     this.#process = process
     void this.#listen(process)
     await process.send({ kind: 'start', request: this.#request, settings: this.#settings, localStore: store.local.directory, journal, keep: isKept(this.#request) })

@@ -1,6 +1,7 @@
 /**
  * Ring: activities. Evaluator processes that have finished, kept for the next evaluation of the same set: what nothing changed is in their
- * heaps already (docs/design/resident-evaluation.md). Few and for a time, since each holds a heap. Stock Nix and Hydra start anew.
+ * heaps already (docs/design/resident-evaluation.md). Few and for a time, since each holds a heap. And one that has just started, for
+ * whatever comes next. Stock Nix and Hydra start anew.
  */
 import type { EvaluationRequest, EvaluationSettings } from '../contract/evaluations.ts'
 import type { EvaluatorHandle } from '../evaluator/spawn.ts'
@@ -12,15 +13,42 @@ interface Kept {
   readonly timer: NodeJS.Timeout
 }
 
+/** When the next process is started ahead: the evaluation that took the last one has the machine first. */
+const PREPARE_MILLISECONDS = 1000
+
 export class EvaluatorPool {
   readonly #limit: number
   readonly #milliseconds: number
+  readonly #spawn: () => EvaluatorHandle
+  #ahead: EvaluatorHandle | undefined
+  #preparing: NodeJS.Timeout | undefined
+  #closed = false
   /** The one given last is the last. */
   #kept: Kept[] = []
 
-  constructor(options: { readonly limit: number; readonly seconds: number }) {
+  constructor(options: { readonly limit: number; readonly seconds: number; readonly spawn: () => EvaluatorHandle }) {
     this.#limit = options.limit
     this.#milliseconds = options.seconds * 1000
+    this.#spawn = options.spawn
+  }
+
+  /** Starts a process ahead of need: that takes a quarter of a second, longer than most expressions. */
+  prepare(): void {
+    if (this.#closed || this.#ahead !== undefined) return
+    const process = this.#spawn()
+    this.#ahead = process
+    void process.ended.catch(() => undefined).finally(() => {
+      if (this.#ahead === process) this.#ahead = undefined
+    })
+  }
+
+  /** A process that has evaluated nothing yet. */
+  fresh(): EvaluatorHandle {
+    const process = this.#ahead ?? this.#spawn()
+    this.#ahead = undefined
+    clearTimeout(this.#preparing)
+    this.#preparing = setTimeout(() => this.prepare(), PREPARE_MILLISECONDS).unref()
+    return process
   }
 
   /** A process that evaluated this before, if there is one. */
@@ -43,6 +71,10 @@ export class EvaluatorPool {
   }
 
   close(): void {
+    this.#closed = true
+    clearTimeout(this.#preparing)
+    this.#ahead?.stop().catch(() => undefined)
+    this.#ahead = undefined
     for (const kept of this.#kept) this.#stop(kept)
   }
 
