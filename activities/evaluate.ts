@@ -11,7 +11,7 @@ import {
   endEvaluation, getEvaluation, jobDerivations, type RecordedJob, recordEvaluated, recordFatalError, recordJobErrors, recordJobs, setEvaluationState, unfinishedJobNodes,
 } from '../state/evaluations.ts'
 import { wakeJobset } from '../state/triggers.ts'
-import { beginRuns } from '../state/nodes.ts'
+import { beginNodes } from '../state/motion.ts'
 import { registerWaiter } from '../state/waiters.ts'
 import type { KnownDerivation } from './derivations.ts'
 import { PlanMemory } from './graph.ts'
@@ -124,9 +124,9 @@ export class Evaluations {
     for (const drvPath of drvPaths) {
       try {
         const known = await derivations.readOne(drvPath)
-        const [planned] = await planner.plan([{ kind: 'derivation', drvPath, outputs: Object.keys(known.outputs) }], { priority: request.priority, evaluationId, registerValid: true }, memory)
+        const { wants: [planned], begin: below } = await planner.plan([{ kind: 'derivation', drvPath, outputs: Object.keys(known.outputs) }], { priority: request.priority, evaluationId, registerValid: true }, memory)
         jobs.push({ job: jobOf(known), nodeKey: planned!.key, outputs: planned!.outputs })
-        if (!planned!.valid) begin.add(planned!.key)
+        for (const key of below) begin.add(key)
       } catch (error) {
         const { kind, message } = asFirnError(error)
         if (!['not-found', 'invalid-input'].includes(kind)) throw error
@@ -136,8 +136,7 @@ export class Evaluations {
     await recordJobs(db, evaluationId, jobs, { demand: !request.dryRun, priority: request.priority })
     await recordEvaluated(db, evaluationId, drvPaths)
     if (request.dryRun) return
-    const { begun } = await beginRuns(db, [...begin])
-    await motion.startNodes(begun)
+    await beginNodes(db, motion, [...begin])
   }
 
   #park(evaluationId: number, session: EvaluationSession): void {
@@ -163,9 +162,8 @@ export class Evaluations {
     if (dryRun) return
     const { database: { db }, planner, motion } = this.#parts
     const jobs = await jobDerivations(db, evaluationId)
-    const planned = await planner.plan(jobs.map((job) => ({ kind: 'derivation', ...job })), { priority, evaluationId, registerValid: true })
-    const { begun } = await beginRuns(db, [...new Set(planned.filter((one) => !one.valid).map((one) => one.key))])
-    await motion.startNodes(begun)
+    const { begin } = await planner.plan(jobs.map((job) => ({ kind: 'derivation', ...job })), { priority, evaluationId, registerValid: true })
+    await beginNodes(db, motion, begin)
   }
 }
 

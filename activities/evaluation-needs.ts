@@ -8,7 +8,8 @@ import { describeCause, type FailureCause, type NodeKey, type NodeOutcome } from
 import { parseBaseName, parseStorePath } from '../nix/store-path.ts'
 import type { OutputPaths } from '../state/database.ts'
 import { recordDemands, recordJournal } from '../state/evaluations.ts'
-import { beginRuns, readNodes, readRealisations } from '../state/nodes.ts'
+import { beginNodes } from '../state/motion.ts'
+import { readNodes, readRealisations } from '../state/nodes.ts'
 import type { Lease } from '../store/local/interface.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { PlanMemory, Want } from './graph.ts'
@@ -74,7 +75,7 @@ export class NeedKeeper {
     if (ofNodes.length === 0) return
     const { database: { db }, motion, planner } = this.#parts
     const importPriority = Math.min(priority, IMPORT_PRIORITY)
-    const planned = await planner.plan(ofNodes.map(({ want }) => want), { priority: importPriority, evaluationId: this.#evaluationId }, this.#memory)
+    const { wants: planned, begin } = await planner.plan(ofNodes.map(({ want }) => want), { priority: importPriority, evaluationId: this.#evaluationId }, this.#memory)
     const missing = new Map<NodeKey, Waiting[]>()
     const demands: { nodeKey: NodeKey; outputs: readonly string[] }[] = []
     for (const [index, { need }] of ofNodes.entries()) {
@@ -93,9 +94,9 @@ export class NeedKeeper {
       if (before) before.waiting.push(...waiting)
       else this.#byNode.set(key, { waiting, unwatch: this.#hub.watch(key, () => this.#markEnded(key)) })
     }
-    const { begun, others } = await beginRuns(db, [...missing.keys()])
-    for (const other of others) if (other.state === 'failed' || other.state === 'succeeded') this.#ended.add(other.nodeKey)
-    await motion.startNodes(begun)
+    for (const other of await beginNodes(db, motion, begin)) {
+      if (missing.has(other.nodeKey) && (other.state === 'failed' || other.state === 'succeeded')) this.#ended.add(other.nodeKey)
+    }
   }
 
   /** Looks whether nodes have ended whose notification was lost. */

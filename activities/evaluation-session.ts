@@ -11,7 +11,8 @@ import type { EvaluatorHandle } from '../evaluator/spawn.ts'
 import {
   type FailedJob, readJournal, recordEvaluated, recordEvaluationEvents, recordFatalError, recordJobErrors, recordJobs, recordJournal, recordProgress, setEvaluationState,
 } from '../state/evaluations.ts'
-import { beginRuns, rememberFetches } from '../state/nodes.ts'
+import { beginNodes } from '../state/motion.ts'
+import { rememberFetches } from '../state/nodes.ts'
 import { parseStorePath } from '../nix/store-path.ts'
 import type { FetchRequest } from '../contract/fetch.ts'
 import type { Dependencies } from './dependencies.ts'
@@ -208,11 +209,10 @@ export class EvaluationSession {
     const { priority, dryRun } = this.#request
     const jobs = messages.map(({ job }) => job)
     const wants = jobs.map((job) => ({ kind: 'derivation' as const, drvPath: job.drvPath, outputs: Object.keys(job.outputs) }))
-    const planned = await planner.plan(wants, { priority, evaluationId: this.evaluationId, registerValid: true }, this.#memory)
+    const { wants: planned, begin } = await planner.plan(wants, { priority, evaluationId: this.evaluationId, registerValid: true }, this.#memory)
     await recordJobs(db, this.evaluationId, jobs.map((job, index) => ({ job, nodeKey: planned[index]!.key, outputs: planned[index]!.outputs })), { demand: !dryRun, priority })
     if (dryRun) return
-    const { begun } = await beginRuns(db, [...new Set(planned.filter((one) => !one.valid).map((one) => one.key))])
-    await motion.startNodes(begun)
+    await beginNodes(db, motion, begin)
   }
 
   async #finish(message: Message<'finished'>): Promise<SessionEnd> {

@@ -27,6 +27,20 @@ export interface Planned {
   readonly outputs: OutputPaths
 }
 
+export interface Plan {
+  /** In the order of the wants. */
+  readonly wants: readonly Planned[]
+  /**
+   * Nodes to begin, inputs before what needs them: those that were wanted and aren't valid, and what is below them. What lies at the
+   * bottom runs while the rest is still being started, and a node whose inputs have ended by then never waits. Of a very large
+   * graph only the bottom; what is in between is begun by who needs it.
+   */
+  readonly begin: readonly NodeKey[]
+}
+
+/** Nodes that a plan has begun at once. */
+const BEGUN_AT_ONCE = 1000
+
 export interface PlanOptions {
   readonly priority: number
   readonly evaluationId?: number
@@ -71,10 +85,10 @@ export class GraphPlanner {
   }
 
   /**
-   * Plans wants together; the answer is in their order. Nodes that aren't valid are registered with their edges, but not
+   * Plans wants together. Nodes that aren't valid are registered with their edges, but not
    * begun. Throws 'not-found' where a derivation isn't in the store.
    */
-  async plan(wants: readonly Want[], options: PlanOptions, memory: PlanMemory = new PlanMemory()): Promise<Planned[]> {
+  async plan(wants: readonly Want[], options: PlanOptions, memory: PlanMemory = new PlanMemory()): Promise<Plan> {
     const walk = new Walk(this.#pathInfos, this.#derivations, this.#database, memory)
     const planned = await walk.run(wants)
     const drafts = walk.missing()
@@ -85,7 +99,8 @@ export class GraphPlanner {
     await registerNodes(this.#database, records, options)
     for (const draft of kept) if (draft.known) memory.planned.add(draft.known.drvPath)
     if (options.registerValid) await markValid(this.#database, planned.filter((one) => one.valid).map((one) => one.key))
-    return planned
+    const wanted = planned.filter((one) => !one.valid).map((one) => one.key)
+    return { wants: planned, begin: [...new Set([...inputsFirst(kept).slice(0, BEGUN_AT_ONCE), ...wanted])] }
   }
 
   /** Whether each output of these nodes is there. Outputs whose paths aren't known yet are not. */
@@ -214,6 +229,25 @@ function reachable(keys: readonly NodeKey[], drafts: ReadonlyMap<NodeKey, Draft>
     if (!draft.substitutable) waiting.push(...draft.inputs)
   }
   return [...found.values()].filter((draft) => !draft.expanded)
+}
+
+/** Keys by height: first those that need nothing of the others, then those that need only these, and so on. */
+function inputsFirst(drafts: readonly Draft[]): NodeKey[] {
+  const byKey = new Map(drafts.map((draft) => [draft.key, draft]))
+  const heights = new Map<NodeKey, number>()
+  // two .drvs of one fixed output are one key, which may so be found below itself: what is being looked at counts as a bottom
+  const entered = new Set<NodeKey>()
+  const waiting = [...byKey.keys()]
+  for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) {
+    if (heights.has(key)) continue
+    const { substitutable, inputs } = byKey.get(key)!
+    const below = substitutable ? [] : [...inputs].filter((input) => byKey.has(input))
+    const unknown = below.filter((input) => !heights.has(input) && !entered.has(input))
+    entered.add(key)
+    if (unknown.length > 0) waiting.push(key, ...unknown)
+    else heights.set(key, below.reduce((height, input) => Math.max(height, 1 + (heights.get(input) ?? 0)), 0))
+  }
+  return [...heights].sort(([, a], [, b]) => a - b).map(([key]) => key)
 }
 
 function recordOf(draft: Draft): NodeRecord {

@@ -49,7 +49,7 @@ export function planActivities(dependencies: Pick<Dependencies, 'database' | 'mo
 
   const finish = async (input: NodeInput, outcome: NodeOutcome): Promise<void> => {
     const recorded = await recordOutcome(db, input, { outcome })
-    if (recorded) await announce(db, motion, [input.nodeKey], recorded.waiters)
+    if (recorded) await announce(db, motion, [input.nodeKey])
   }
 
   /** The node with all edges to inputs that weren't valid when they were looked for. */

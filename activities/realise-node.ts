@@ -82,9 +82,9 @@ async function tryNode(dependencies: Dependencies, attempt: Attempt): Promise<Re
   const { input, claim } = attempt
   return await withSpan(`node ${input.nodeKey.slice(33)}`, { 'firn.node': input.nodeKey, 'firn.build_id': input.buildId, 'firn.attempt': claim.number }, async (span) => {
     const recorded = await realise(dependencies, attempt, async (ended, adopt) => {
-      const { result, waiters } = await recordEnd(dependencies, attempt, ended)
-      if (result.status === 'succeeded') await adopt?.()
-      return { result, announcing: announceNow(dependencies, input, waiters) }
+      const { result, recorded } = await recordEnd(dependencies, attempt, ended)
+      if (recorded && result.status === 'succeeded') await adopt?.()
+      return { result, announcing: recorded ? announceNow(dependencies, input) : Promise.resolve(undefined) }
     })
     if (recorded.result.status === 'failed') span.setStatus({ code: SpanStatusCode.ERROR, message: recorded.result.cause.kind })
     span.setAttribute('firn.result', recorded.result.status)
@@ -102,10 +102,9 @@ interface Recorded {
 type End = (ended: Ended, adopt?: () => Promise<void>) => Promise<Recorded>
 
 /** Never rejects: a node that ended has ended, and a signal that got lost is sent by the sweep. */
-async function announceNow({ database: { db }, motion }: Dependencies, { nodeKey }: NodeInput, waiters: readonly number[] | undefined): Promise<unknown> {
-  if (waiters === undefined) return undefined
+async function announceNow({ database: { db }, motion }: Dependencies, { nodeKey }: NodeInput): Promise<unknown> {
   try {
-    await announce(db, motion, [nodeKey], waiters)
+    await announce(db, motion, [nodeKey])
     return undefined
   } catch (error) {
     return error
@@ -157,8 +156,8 @@ async function download({ fetchers }: Dependencies, { claim, input, signal, step
   return { kind: 'succeeded', how: 'fetched', infos: [claim.drvPath === null ? pathInfo : { ...pathInfo, deriver: parseStorePath(claim.drvPath) }] }
 }
 
-/** Makes an end visible: PathInfos, outcome and attempt at once. Gives who may be waiting for it; undefined where this attempt ended nothing. */
-async function recordEnd(dependencies: Dependencies, attempt: Attempt, ended: Ended): Promise<{ readonly result: RealiseResult; readonly waiters?: readonly number[] }> {
+/** Makes an end visible: PathInfos, outcome and attempt at once. `recorded`: it was this attempt that ended the run. */
+async function recordEnd(dependencies: Dependencies, attempt: Attempt, ended: Ended): Promise<{ readonly result: RealiseResult; readonly recorded: boolean }> {
   const { database: { db }, store, logger } = dependencies
   const { input, claim, steps, log } = attempt
   const logged = await log.finish(store.blobs)
@@ -173,13 +172,13 @@ async function recordEnd(dependencies: Dependencies, attempt: Attempt, ended: En
       logger.info({ node: input.nodeKey, failed: claim.drvPath, next, cause: ended.cause }, 'a fixed output is tried by another derivation')
       await endAttempt(db, claim.attemptId, { kind: ended.cause.kind, message: 'another derivation of the same output is tried', ...logged, figures })
       await forgetPlan(db, input)
-      return { result: { status: 'again' } }
+      return { result: { status: 'again' }, recorded: false }
     }
   }
   if (ended.kind === 'again') {
     await forgetPlan(db, input, ended)
     await endAttempt(db, claim.attemptId, { kind: 'again', message: ended.reason, ...logged, figures })
-    return { result: { status: 'again' } }
+    return { result: { status: 'again' }, recorded: false }
   }
   const outcome: NodeOutcome = ended.kind === 'succeeded'
     ? { status: 'succeeded', how: ended.how }
@@ -191,8 +190,7 @@ async function recordEnd(dependencies: Dependencies, attempt: Attempt, ended: En
       ...(ended.kind === 'succeeded' && ended.outputs && claim.drvPath !== null ? { realised: { drvPath: claim.drvPath, outputs: ended.outputs } } : {}),
     })
   })
-  if (recorded) return { result: outcome, waiters: recorded.waiters }
-  return { result: await endedOutcome(dependencies, input) }
+  return { result: recorded ? outcome : await endedOutcome(dependencies, input), recorded }
 }
 
 async function recordFault({ database: { db }, store, logger }: Dependencies, attempt: Attempt, error: unknown): Promise<void> {

@@ -12,7 +12,7 @@ import { wakeJobset } from './triggers.ts'
 
 /** Cancels an evaluation that has not ended ('conflict' otherwise, 'not-found'). Gives the build ids of the nodes that stop. */
 export async function cancelEvaluation(db: Database, motion: Motion, evaluationId: number): Promise<{ readonly stopped: readonly number[] }> {
-  const { rows, waiters } = await db.transaction().execute(async (trx) => {
+  const rows = await db.transaction().execute(async (trx) => {
     const changed = await sql`
       with changed as (
         update evaluation set state = 'cancelled', ended_at = now() where id = ${evaluationId} and state not in ('succeeded', 'failed', 'cancelled') returning id
@@ -34,7 +34,7 @@ export async function cancelEvaluation(db: Database, motion: Motion, evaluationI
   // workers stop containers and evaluators at once on this; without it they learn at their next heartbeat
   await sql`select pg_notify('firn_cancel', 'evaluation:' || ${evaluationId}::text) union all select pg_notify('firn_cancel', k)
     from unnest(${rows.map((row) => row.key)}::text[]) as k`.execute(db)
-  await announce(db, motion, rows.map((row) => row.key), waiters)
+  await announce(db, motion, rows.map((row) => row.key))
   await wakeJobset(db, motion, (await getEvaluation(db, evaluationId))?.jobsetId ?? null)
   return { stopped: rows.map((row) => row.id) }
 }
@@ -42,31 +42,32 @@ export async function cancelEvaluation(db: Database, motion: Motion, evaluationI
 /** Ends one build, whoever wants it: what needs it fails because of it. 'not-found'; 'conflict' where it has ended. */
 export async function cancelBuild(db: Database, motion: Motion, buildId: number): Promise<void> {
   const outcome = JSON.stringify({ status: 'failed', cause: { kind: 'cancelled', reason: 'cancelled by a user' }, cached: false })
-  const stopped = await db.transaction().execute(async (trx): Promise<Stopped | undefined> => {
-    const { rows } = await sql<Stopped['rows'][number]>`
+  const stopped = await db.transaction().execute(async (trx): Promise<readonly Stopped[]> => {
+    const { rows } = await sql<Stopped>`
       update node set state = 'failed', outcome = ${outcome}, ended_at = now(), touched_at = now()
       where id = ${buildId} and state in ('waiting', 'queued', 'running') and run > 0 returning id, key, run`.execute(trx)
-    return rows.length === 0 ? undefined : { rows, waiters: await releaseStopped(trx, rows, outcome) }
+    await releaseStopped(trx, rows, outcome)
+    return rows
   })
-  if (!stopped) {
+  if (stopped.length === 0) {
     const node = await db.selectFrom('node').select('state').where('id', '=', buildId).executeTakeFirst()
     throw node ? new FirnError('conflict', `build ${buildId} does not run (${node.state})`) : new FirnError('not-found', `there is no build ${buildId}`)
   }
-  await stopWorkflows(db, motion, stopped.rows)
-  await sql`select pg_notify('firn_cancel', k) from unnest(${stopped.rows.map((row) => row.key)}::text[]) as k`.execute(db)
-  await announce(db, motion, stopped.rows.map((row) => row.key), stopped.waiters)
+  await stopWorkflows(db, motion, stopped)
+  await sql`select pg_notify('firn_cancel', k) from unnest(${stopped.map((row) => row.key)}::text[]) as k`.execute(db)
+  await announce(db, motion, stopped.map((row) => row.key))
 }
 
-interface Stopped { readonly rows: readonly { readonly id: number; readonly key: NodeKey; readonly run: number }[]; readonly waiters: readonly number[] }
+interface Stopped { readonly id: number; readonly key: NodeKey; readonly run: number }
 
 /** Of the unfinished nodes that an evaluation caused, ends those that no demand of a living evaluation reaches. */
-async function stopUnwanted(trx: Transaction<FarmTables>, evaluationId: number): Promise<Stopped> {
+async function stopUnwanted(trx: Transaction<FarmTables>, evaluationId: number): Promise<readonly Stopped[]> {
   // the candidates are locked before what reaches them is asked: who demands one of them now waits for this transaction
   await sql`
     select n.key from evaluation_node e join node n on n.key = e.node_key
     where e.evaluation_id = ${evaluationId} and n.state in ('waiting', 'queued', 'running') order by n.key for update of n`.execute(trx)
   const outcome = JSON.stringify({ status: 'failed', cause: { kind: 'cancelled', reason: 'nobody wants it any more' }, cached: false })
-  const { rows } = await sql<{ id: number; key: string; run: number }>`
+  const { rows } = await sql<Stopped>`
     with recursive wanted(key) as (
       select d.node_key from demand d join evaluation v on v.id = d.evaluation_id
       where d.met_at is null and v.state not in ('succeeded', 'failed', 'cancelled')
@@ -78,29 +79,27 @@ async function stopUnwanted(trx: Transaction<FarmTables>, evaluationId: number):
     where e.evaluation_id = ${evaluationId} and n.key = e.node_key and n.state in ('waiting', 'queued', 'running') and n.run > 0
       and n.key not in (select key from wanted)
     returning n.id, n.key, n.run`.execute(trx)
-  return { rows, waiters: await releaseStopped(trx, rows, outcome) }
+  await releaseStopped(trx, rows, outcome)
+  return rows
 }
 
-/** What hangs on nodes that were ended: their attempts, their own waiters, and who waits for them. */
-async function releaseStopped(trx: Transaction<FarmTables>, rows: Stopped['rows'], outcome: string): Promise<number[]> {
+/** What hangs on nodes that were ended: their attempts, and what they themselves waited for. */
+async function releaseStopped(trx: Transaction<FarmTables>, rows: readonly Stopped[], outcome: string): Promise<void> {
   const keys = rows.map((row) => row.key)
-  const ended = await sql<{ waiter_id: number }>`
+  await sql`
     with attempted as (
       update attempt a set ended_at = now(), step = 'ended', outcome = ${outcome} from node n where n.key = any(${keys}) and a.node_id = n.id and a.ended_at is null
     ), event as (
       insert into event (node_id, kind, data) select id, 'build.ended', jsonb_build_object('name', name, 'state', 'failed', 'outcome', ${outcome}::jsonb) from node where key = any(${keys})
-    ), own as (
-      delete from waiter where workflow_id in (select 'node:' || k from unnest(${keys}::text[]) as k)
     )
-    delete from waiter_node where node_key = any(${keys}) returning waiter_id`.execute(trx)
-  return [...new Set(ended.rows.map((row) => row.waiter_id))]
+    delete from waiter where workflow_id in (select 'node:' || k from unnest(${keys}::text[]) as k)`.execute(trx)
 }
 
 /**
  * Terminates the workflows of runs that were ended. While it does, the nodes stay locked and so nobody can begin them
  * anew, whose workflow would have the same id; those begun since are left alone.
  */
-async function stopWorkflows(db: Database, motion: Motion, rows: Stopped['rows']): Promise<void> {
+async function stopWorkflows(db: Database, motion: Motion, rows: readonly Stopped[]): Promise<void> {
   for (let start = 0; start < rows.length; start += 200) {
     const part = rows.slice(start, start + 200)
     await db.transaction().execute(async (trx) => {

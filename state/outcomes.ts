@@ -58,21 +58,16 @@ export interface OutcomeRecord {
   readonly realised?: { readonly drvPath: string; readonly outputs: ReadonlyMap<string, string> }
 }
 
-/** Waiters that may have nothing left to wait for; look once the transaction is committed. Undefined: the run was over. */
-export type RecordedOutcome = { readonly waiters: readonly number[] } | undefined
-
-/** Records how a run ended, in the caller's transaction; after its commit the caller tells the world (waiters.ts: `settled`). */
-export async function recordOutcome(trx: Database | Transaction<FarmTables>, input: NodeInput, record: OutcomeRecord): Promise<RecordedOutcome> {
+/** Records how a run ended, in the caller's transaction; after its commit the caller tells the world (`announce`). False where the run was over. */
+export async function recordOutcome(trx: Database | Transaction<FarmTables>, input: NodeInput, record: OutcomeRecord): Promise<boolean> {
   const { outcome, attempt } = record
   const realised = [...record.realised?.outputs ?? []].map(([output, baseName]) => ({ drv_path: record.realised!.drvPath, output, base_name: baseName }))
   const state = outcome.status
   const json = JSON.stringify(outcome)
-  const { rows } = await sql<{ ended: boolean; waiters: number[] }>`
+  const { rows } = await sql<{ ended: boolean }>`
     with ended as (
       update node set state = ${state}, outcome = ${json}, ended_at = now(), touched_at = now(), planned_run = run
       where key = ${input.nodeKey} and run = ${input.run} and state in ('waiting', 'queued', 'running') returning id, key, name
-    ), gone as (
-      delete from waiter_node where node_key in (select key from ended) returning waiter_id
     ), met as (
       update demand set met_at = now() where node_key in (select key from ended) and met_at is null and ${state} = 'succeeded'
     ), realised as (
@@ -85,8 +80,8 @@ export async function recordOutcome(trx: Database | Transaction<FarmTables>, inp
     ), event as (
       insert into event (node_id, kind, data) select id, 'build.ended', jsonb_build_object('name', name, 'state', ${state}::text, 'outcome', ${json}::jsonb, 'figures', ${JSON.stringify(attempt?.figures ?? {})}::jsonb) from ended
     )
-    select exists(select from ended) as ended, array(select waiter_id from gone) as waiters`.execute(trx)
-  return rows[0]!.ended ? { waiters: rows[0]!.waiters } : undefined
+    select exists(select from ended) as ended`.execute(trx)
+  return rows[0]!.ended
 }
 
 /**

@@ -60,7 +60,7 @@ test('an outcome of a run that is over changes nothing, and of two commits the f
   const results = await Promise.all([recordOutcome(db, input, { outcome: succeeded }), recordOutcome(db, input, { outcome: failed })])
   assert.equal(results.filter(Boolean).length, 1)
   assert.equal(await claimNode(db, input, 'w3', 'building'), undefined)
-  assert.equal(await recordOutcome(db, { ...input, run: 0 }, { outcome: failed }), undefined)
+  assert.equal(await recordOutcome(db, { ...input, run: 0 }, { outcome: failed }), false)
 })
 
 test('a remembered failure is not begun again; one that is not remembered is', async () => {
@@ -79,16 +79,27 @@ test('who registers as waiter sees what ended before, and whoever records an out
   const { begun } = await beginRuns(db, [base('a'), base('b'), base('top')])
   const [a, b, top] = ['a', 'b', 'top'].map((name) => begun.find((one) => one.nodeKey === base(name))!)
   await recordPlanned(db, top!, 'waiting')
-  assert.equal((await recordOutcome(db, a!, { outcome: succeeded }))!.waiters.length, 0)
+  assert.equal(await recordOutcome(db, a!, { outcome: succeeded }), true)
   const waiter = await registerWaiter(db, `node:${base('top')}`, 'all', [base('a'), base('b')])
   assert.notEqual(waiter, undefined)
-  const { waiters } = (await recordOutcome(db, b!, { outcome: succeeded }))!
-  assert.deepEqual(waiters, [waiter])
-  const ready = await settled(db, [base('b')], waiters)
+  await recordOutcome(db, b!, { outcome: succeeded })
+  const ready = await settled(db, [base('b')])
   assert.deepEqual(ready, [{ id: waiter, workflowId: `node:${base('top')}`, failed: false }])
   assert.equal((await readNodes(db, [base('top')])).get(base('top'))!.state, 'queued')
   await forgetWaiters(db, [waiter!])
   assert.equal(await registerWaiter(db, `node:${base('top')}`, 'all', [base('a'), base('b')]), undefined)
+})
+
+test('who registers and looks between an outcome and its commit is found after the commit', async () => {
+  const { db } = database
+  await registerNodes(db, [record('a'), record('top', ['a'])], { priority: 3 })
+  const { begun } = await beginRuns(db, [base('a'), base('top')])
+  const waiter = await db.transaction().execute(async (trx) => {
+    await recordOutcome(trx, begun.find((one) => one.nodeKey === base('a'))!, { outcome: succeeded })
+    return await registerWaiter(db, `node:${base('top')}`, 'all', [base('a')])
+  })
+  assert.notEqual(waiter, undefined, 'it could not see the end yet')
+  assert.deepEqual((await settled(db, [base('a')])).map((ready) => ready.id), [waiter])
 })
 
 test('waiters registered while outcomes are recorded are never lost', async () => {
@@ -103,8 +114,8 @@ test('waiters registered while outcomes are recorded are never lost', async () =
       if (await registerWaiter(db, id, index % 2 === 0 ? 'all' : 'any', names.slice(0, 1 + index).map(base)) === undefined) woken.add(id)
     }),
     ...begun.map(async (input) => {
-      const recorded = await recordOutcome(db, input, { outcome: succeeded })
-      for (const ready of await settled(db, [input.nodeKey], recorded!.waiters)) woken.add(ready.workflowId)
+      await recordOutcome(db, input, { outcome: succeeded })
+      for (const ready of await settled(db, [input.nodeKey])) woken.add(ready.workflowId)
     }),
   ])
   assert.equal(woken.size, names.length)

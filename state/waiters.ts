@@ -1,7 +1,9 @@
 /**
- * Ring: state. Workflows that wait for nodes. Whoever records an outcome removes its rows here in the same transaction, and
- * after the commit signals the workflows that have nothing left to wait for. Who waits registers, and only then looks
- * whether something ended in between; so either sees the other, and nobody waits for what is over.
+ * Ring: state. Workflows that wait for nodes. Whoever records an outcome removes its rows here once the outcome is committed, and
+ * then signals the workflows that have nothing left to wait for. Who waits registers, commits, and only then looks whether
+ * something ended in between. Each side commits before it looks for the other, so at least one sees the other, and nobody waits
+ * for what is over. Removing the rows in the outcome's own transaction would not do: its snapshot is older than its commit, and
+ * whoever registers and looks between the two is missed by both.
  */
 import { sql } from 'kysely'
 import { nodeWorkflowId } from '../contract/queues.ts'
@@ -51,12 +53,23 @@ export async function registerWaiter(db: Database, workflowId: string, mode: 'al
   return undefined
 }
 
+/** Removes what waits for these nodes, which have ended; gives the waiters. By itself, so that of several that end together the last sees the others gone. */
+async function release(db: Database, keys: readonly NodeKey[]): Promise<number[]> {
+  if (keys.length === 0) return []
+  // one that was begun anew in the meantime is waited for again
+  const { rows } = await sql<{ waiterId: number }>`
+    delete from waiter_node p using node n where p.node_key = any(${keys}) and n.key = p.node_key and n.state in ('succeeded', 'failed')
+    returning p.waiter_id as "waiterId"`.execute(db)
+  return rows.map((row) => row.waiterId)
+}
+
 /**
- * After the commit of outcomes: notifies `firn_node` with each key, and gives those of the waiters that have nothing left to
- * wait for. Nodes among them whose inputs all succeeded are recorded as queued: the signal sends them to a worker.
+ * After the commit of outcomes: notifies `firn_node` with each key, and gives those who waited for them, or are named, and have
+ * nothing left to wait for. Nodes among them whose inputs all succeeded are recorded as queued: the signal sends them to a worker.
  * Notifying is kept out of the outcome's transaction because Postgres lets only one transaction that notifies commit at a time.
  */
-export async function settled(db: Database, keys: readonly NodeKey[], waiterIds: readonly number[]): Promise<ReadyWaiter[]> {
+export async function settled(db: Database, keys: readonly NodeKey[], named: readonly number[] = []): Promise<ReadyWaiter[]> {
+  const waiterIds = [...new Set([...named, ...await release(db, keys)])]
   const { rows } = await sql<ReadyWaiter>`
     with ready as (
       select w.id, w.workflow_id, exists(
