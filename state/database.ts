@@ -159,10 +159,13 @@ export interface FarmDatabase {
   close(): Promise<void>
 }
 
+/** A farm pauses for seconds between bursts; a connection costs the server a process and both sides an exchange of hashed passwords. */
+const IDLE_MILLISECONDS = 300_000
+
 /** Opens a pool; nothing is connected before the first query. */
 export function openFarmDatabase(settings: DatabaseSettings): FarmDatabase {
   const connection = connectionConfig(settings)
-  const pool = new pg.Pool({ ...connection, max: settings.connections ?? 16 })
+  const pool = new pg.Pool({ ...connection, max: settings.connections ?? 16, idleTimeoutMillis: IDLE_MILLISECONDS })
   // an idle connection that breaks (the server restarts) is replaced by the pool; the next query sees the real trouble, if any
   pool.on('error', () => undefined)
   const db = new Kysely<FarmTables>({ dialect: new PostgresDialect({ pool }) })

@@ -52,7 +52,7 @@ export type StoreDatabase = Kysely<StoreTables>
 
 /** Connections are made when first needed; a server that goes away fails queries, never the process. */
 export function openDatabase(databaseUrl: string, connections = 8): StoreDatabase {
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: connections, connectionTimeoutMillis: 20_000, keepAlive: true })
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: connections, connectionTimeoutMillis: 20_000, idleTimeoutMillis: 300_000, keepAlive: true })
   pool.on('error', () => undefined)
   return new Kysely<StoreTables>({ dialect: new PostgresDialect({ pool }) })
 }
