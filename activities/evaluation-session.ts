@@ -92,8 +92,8 @@ export class EvaluationSession {
         if (answers.length > 0) {
           this.#idle = false
           idleSince = undefined
-          await setEvaluationState(db, this.evaluationId, 'evaluating')
           await this.#process?.send({ kind: 'answers', answers })
+          await setEvaluationState(db, this.evaluationId, 'evaluating')
         }
         continue
       }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Evaluation, type FarmEvent, FINAL_EVALUATION_STATES } from '../../contract/api.ts'
 import type { FarmClient } from '../client.ts'
 import { LiveModel } from './model.ts'
-import { type LiveView, plainView, terminalView } from './views.ts'
+import { type LiveView, plainView } from './views.ts'
 
 export interface FollowOptions {
   readonly title: string
@@ -22,7 +22,7 @@ const SILENT: LiveView = { notice: () => undefined, waiting: () => undefined, en
 /** Resolves when the evaluation has ended. Throws the signal's reason when it is aborted; the evaluation goes on. */
 export async function followEvaluation(client: FarmClient, id: number, options: FollowOptions): Promise<Followed> {
   const model = new LiveModel()
-  const view = options.show === 'terminal' ? terminalView(options.title, model) : options.show === 'plain' ? plainView((line) => process.stderr.write(`${line}\n`)) : SILENT
+  const view = options.show === 'terminal' ? (await import('./terminal-view.ts')).terminalView(options.title, model) : options.show === 'plain' ? plainView((line) => process.stderr.write(`${line}\n`)) : SILENT
   const over = new AbortController()
   const signal = options.signal ? AbortSignal.any([options.signal, over.signal]) : over.signal
   const poll = options.show === 'terminal' ? pollWaiting(client, id, view, signal) : Promise.resolve()

@@ -1,5 +1,4 @@
-/** Ring: cli. Two views of a running evaluation: lines for logs, and a part of the terminal that is drawn again and again. */
-import { createLogUpdate } from 'log-update'
+/** Ring: cli. What is shown of a running evaluation, and the view for logs: lines. Terminals have one of their own (terminal-view.ts). */
 import { stripVTControlCharacters } from 'node:util'
 import colors from 'picocolors'
 import { formatBytes, formatSeconds, stateColor } from '../output.ts'
@@ -24,35 +23,8 @@ export function plainView(write: (line: string) => void): LiveView {
   }
 }
 
-/** Draws ten times a second on standard error; what is to stay scrolls away above. */
-export function terminalView(title: string, model: LiveModel): LiveView {
-  const update = createLogUpdate(process.stderr, { showCursor: true })
-  const startedAt = Date.now()
-  let waiting = 0
-  const draw = (): void => update(drawModel(title, model, waiting, startedAt, Date.now(), process.stderr.columns || 80, process.stderr.rows || 24))
-  const timer = setInterval(draw, 100)
-  draw()
-  return {
-    notice: (notice) => {
-      const lines = noticeLines(notice, false)
-      if (lines.length === 0) return
-      update.clear()
-      process.stderr.write(`${lines.join('\n')}\n`)
-      draw()
-    },
-    waiting: (count) => {
-      waiting = count
-    },
-    end: () => {
-      clearInterval(timer)
-      update.clear()
-      update.done()
-    },
-  }
-}
-
 /** Lines that a notice is worth: on a terminal failures and messages only, since the rest is drawn. */
-function noticeLines(notice: Notice, plain: boolean): string[] {
+export function noticeLines(notice: Notice, plain: boolean): string[] {
   switch (notice.kind) {
     case 'started':
       return plain ? [`${notice.build.name} (build ${notice.build.id}): ${notice.build.step} on ${notice.build.worker}`] : []
