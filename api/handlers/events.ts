@@ -16,6 +16,7 @@ export function eventHandlers({ database: { db } }: ApiDependencies, hub: Change
     let cursor = start
     try {
       for (;;) {
+        const since = hub.seen()
         // asked before reading: what is read after a final state is all there will be
         const last = await ended()
         for (;;) {
@@ -30,7 +31,7 @@ export function eventHandlers({ database: { db } }: ApiDependencies, hub: Change
           await stream.send({ id: formatCursor(cursor), event: 'end', data: {} })
           return
         }
-        await hub.change(exchange.signal)
+        await hub.change(exchange.signal, since)
       }
     } catch (error) {
       // the client resumes elsewhere or later; there is nobody to tell

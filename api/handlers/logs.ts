@@ -17,12 +17,13 @@ export function logHandlers(dependencies: ApiDependencies, hub: ChangeHub): Pick
   /** The attempt asked for; with `follow`, waits for one to begin as long as the build has not ended. */
   async function placeOf(id: number, attempt: number | undefined, follow: boolean, signal: AbortSignal): Promise<FoundLog> {
     for (;;) {
+      const since = hub.seen()
       const build = await getBuild(db, id)
       const place = await findLog(db, id, attempt)
       if (place) return place
       const over = build === undefined || build.state === 'succeeded' || build.state === 'failed'
       if (!follow || over) throw new FirnError('not-found', attempt === undefined ? `build ${id} has no log: nothing has set out to realise it` : `build ${id} has no attempt ${attempt}`)
-      await hub.change(signal)
+      await hub.change(signal, since)
     }
   }
 

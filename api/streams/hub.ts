@@ -9,43 +9,63 @@ import type { FarmDatabase } from '../../state/database.ts'
 
 const CHANNEL = 'firn_event'
 const FALLBACK_MILLISECONDS = 1000
-/** Wakes that come faster than this are one. */
+/** Wakes that come faster than this are one; the first of them comes at once. */
 const COALESCE_MILLISECONDS = 40
+
+/** A moment, as `seen` gives it: what changes after it is not missed. */
+export type Moment = number
 
 export class ChangeHub {
   readonly #waiting = new Set<() => void>()
   #stopListening: (() => Promise<void>) | undefined
   #due: NodeJS.Timeout | undefined
+  #changes: Moment = 0
+  #wokenAt = 0
 
   async start(database: FarmDatabase, logger: Logger): Promise<void> {
     try {
-      this.#stopListening = await database.listen(CHANNEL, () => this.#wakeSoon())
+      this.#stopListening = await database.listen(CHANNEL, () => {
+        this.#changes++
+        this.#wakeSoon()
+      })
     } catch (error) {
       logger.warn({ err: error }, 'cannot listen for events; looking once a second instead')
     }
   }
 
   #wakeSoon(): void {
-    if (this.#waiting.size === 0) return
-    this.#due ??= setTimeout(() => {
+    if (this.#waiting.size === 0 || this.#due !== undefined) return
+    const pause = this.#wokenAt + COALESCE_MILLISECONDS - performance.now()
+    if (pause <= 0) {
+      this.#wake()
+      return
+    }
+    this.#due = setTimeout(() => {
       this.#due = undefined
       this.#wake()
-    }, COALESCE_MILLISECONDS)
+    }, pause)
   }
 
   #wake(): void {
+    this.#wokenAt = performance.now()
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const resolve of waiting) resolve()
   }
 
-  /** Ends at the next change, or after `milliseconds`. Throws the signal's reason when it fires. */
-  async change(signal: AbortSignal, milliseconds: number = FALLBACK_MILLISECONDS): Promise<void> {
+  /** To be asked before the database is: `change` then ends at once for what came while it was. */
+  seen(): Moment {
+    return this.#changes
+  }
+
+  /** Ends once something has changed since that moment, or after `milliseconds`. Throws the signal's reason when it fires. */
+  async change(signal: AbortSignal, since: Moment, milliseconds: number = FALLBACK_MILLISECONDS): Promise<void> {
     signal.throwIfAborted()
     const done = new AbortController()
     let resolve: () => void = () => undefined
     const woken = new Promise<void>((fulfil) => { resolve = fulfil })
     this.#waiting.add(resolve)
+    if (this.#changes !== since) this.#wakeSoon()
     try {
       await Promise.race([woken, sleep(milliseconds, undefined, { signal: AbortSignal.any([signal, done.signal]) })])
     } finally {
@@ -61,10 +81,11 @@ export class ChangeHub {
   async until<T>(check: () => Promise<T | undefined>, options: { readonly seconds: number; readonly signal: AbortSignal }): Promise<T | undefined> {
     const end = performance.now() + options.seconds * 1000
     for (;;) {
+      const since = this.seen()
       const answer = await check()
       const left = end - performance.now()
       if (answer !== undefined || left <= 0) return answer
-      await this.change(options.signal, Math.min(left, FALLBACK_MILLISECONDS))
+      await this.change(options.signal, since, Math.min(left, FALLBACK_MILLISECONDS))
     }
   }
 

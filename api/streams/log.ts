@@ -43,6 +43,7 @@ export async function* logParts(dependencies: ApiDependencies, buildId: number, 
       }
       return
     }
+    const since = options.follow?.hub.seen() ?? 0
     const chunks = await readLogChunks(db, current.attemptId, position)
     for (const chunk of chunks) {
       // the first one may begin before what was asked for
@@ -59,7 +60,7 @@ export async function* logParts(dependencies: ApiDependencies, buildId: number, 
     const newer = await findLog(db, buildId, current.number)
     if (!newer || (ended && newer.blob === null)) return
     current = newer
-    if (!current.ended) await options.follow?.hub.change(options.follow.signal, FOLLOW_MILLISECONDS)
+    if (!current.ended) await options.follow?.hub.change(options.follow.signal, since, FOLLOW_MILLISECONDS)
   }
 }
 
