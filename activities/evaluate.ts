@@ -41,7 +41,7 @@ export class Evaluations {
     this.#residentQueue = residentQueue
     this.#content = new ContentKeeper(parts.store, parts.derivations)
     const { worker, evaluator } = parts.settings
-    const spawn = () => spawnEvaluator({ memoryMegabytes: Math.floor(evaluator.memoryBytes / 1024 ** 2) })
+    const spawn = (how: { readonly warmUp: boolean }) => spawnEvaluator({ ...how, memoryMegabytes: Math.floor(evaluator.memoryBytes / 1024 ** 2) })
     this.#pool = new EvaluatorPool({ limit: worker.evaluationSlots, seconds: evaluator.residentSeconds, spawn })
     if (worker.roles.includes('evaluate')) this.#pool.prepare()
     this.#slots = new Semaphore(parts.settings.worker.evaluationSlots)
@@ -111,6 +111,7 @@ export class Evaluations {
       return { kind: 'finished' }
     } finally {
       if (!parked) session.close()
+      this.#pool.prepare()
     }
   }
 

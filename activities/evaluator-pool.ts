@@ -13,29 +13,30 @@ interface Kept {
   readonly timer: NodeJS.Timeout
 }
 
-/** When the next process is started ahead: the evaluation that took the last one has the machine first. */
+/** When the next process is started ahead at the latest: the evaluation that took the last one has the machine first, most end sooner. */
 const PREPARE_MILLISECONDS = 1000
 
 export class EvaluatorPool {
   readonly #limit: number
   readonly #milliseconds: number
-  readonly #spawn: () => EvaluatorHandle
+  readonly #spawn: (options: { readonly warmUp: boolean }) => EvaluatorHandle
   #ahead: EvaluatorHandle | undefined
   #preparing: NodeJS.Timeout | undefined
   #closed = false
   /** The one given last is the last. */
   #kept: Kept[] = []
 
-  constructor(options: { readonly limit: number; readonly seconds: number; readonly spawn: () => EvaluatorHandle }) {
+  constructor(options: { readonly limit: number; readonly seconds: number; readonly spawn: (options: { readonly warmUp: boolean }) => EvaluatorHandle }) {
     this.#limit = options.limit
     this.#milliseconds = options.seconds * 1000
     this.#spawn = options.spawn
   }
 
-  /** Starts a process ahead of need: that takes a quarter of a second, longer than most expressions. */
+  /** Starts a process ahead of need: that takes a quarter of a second, longer than most expressions. To be called when an evaluation no longer computes. */
   prepare(): void {
+    clearTimeout(this.#preparing)
     if (this.#closed || this.#ahead !== undefined) return
-    const process = this.#spawn()
+    const process = this.#spawn({ warmUp: true })
     this.#ahead = process
     void process.ended.catch(() => undefined).finally(() => {
       if (this.#ahead === process) this.#ahead = undefined
@@ -44,7 +45,7 @@ export class EvaluatorPool {
 
   /** A process that has evaluated nothing yet. */
   fresh(): EvaluatorHandle {
-    const process = this.#ahead ?? this.#spawn()
+    const process = this.#ahead ?? this.#spawn({ warmUp: false })
     this.#ahead = undefined
     clearTimeout(this.#preparing)
     this.#preparing = setTimeout(() => this.prepare(), PREPARE_MILLISECONDS).unref()

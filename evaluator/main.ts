@@ -16,6 +16,8 @@ import { collectGarbage } from './garbage.ts'
 import { useNodeHashes } from './hashes.ts'
 import { Pace } from './pace.ts'
 import { byteStringOfNative } from './paths.ts'
+import { WARM_UP } from './spawn.ts'
+import { warmUp } from './warm-up.ts'
 
 const FROM_SUPERVISOR = 3
 const TO_SUPERVISOR = 4
@@ -45,6 +47,7 @@ class EvaluatorProcess {
     delete process.env['NODE_COMPILE_CACHE']
     useNodeHashes()
     readMessages(FROM_SUPERVISOR, (message) => this.receive(message), () => this.exit(0))
+    if (process.argv.includes(WARM_UP)) warmUp()
     this.writer.send({ kind: 'ready' })
     this.writer.flush()
   }

@@ -21,7 +21,12 @@ export interface SpawnOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** Kills the process. */
   readonly signal?: AbortSignal
+  /** Started ahead of need: makes itself warm before it looks at messages. */
+  readonly warmUp?: boolean
 }
+
+/** Argument of the process. */
+export const WARM_UP = '--warm-up'
 
 export interface EvaluatorHandle {
   readonly processId: number | undefined
@@ -42,7 +47,7 @@ const KEPT_ERRORS = 8 * 1024
 
 export function spawnEvaluator(options: SpawnOptions = {}): EvaluatorHandle {
   const heap = options.memoryMegabytes === undefined ? [] : [`--max-old-space-size=${options.memoryMegabytes}`]
-  const { command, arguments: words } = largeStackCommand([...engineFlags(options.memoryMegabytes), ...heap, MAIN])
+  const { command, arguments: words } = largeStackCommand([...engineFlags(options.memoryMegabytes), ...heap, MAIN, ...(options.warmUp ? [WARM_UP] : [])])
   const child = spawn(command, words, {
     stdio: ['ignore', 'inherit', 'pipe', 'pipe', 'pipe'],
     env: { ...(options.environment ?? keptEnvironment()), ...compileCache() },
