@@ -11,6 +11,7 @@ import type { WorkerStore } from '../store/open.ts'
 import type { DerivationReader } from './derivations.ts'
 import type { FarmFigures } from './figures.ts'
 import type { GraphPlanner } from './graph.ts'
+import type { RealisePlanner } from './realise-plans.ts'
 import type { RunningThings } from './running.ts'
 import type { Semaphore } from './semaphore.ts'
 
@@ -25,6 +26,7 @@ export interface Dependencies {
   readonly fetchers: Fetchers
   readonly derivations: DerivationReader
   readonly planner: GraphPlanner
+  readonly realisePlans: RealisePlanner
   /** What runs here and can be stopped from outside. */
   readonly running: RunningThings
   /** Builds at the same time, over all queues of this worker. */

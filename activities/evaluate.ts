@@ -11,7 +11,7 @@ import {
   endEvaluation, getEvaluation, jobDerivations, type RecordedJob, recordEvaluated, recordFatalError, recordJobErrors, recordJobs, setEvaluationState, unfinishedJobNodes,
 } from '../state/evaluations.ts'
 import { wakeJobset } from '../state/triggers.ts'
-import { beginNodes } from '../state/motion.ts'
+import { beginNodes } from './begin-nodes.ts'
 import { registerWaiter } from '../state/waiters.ts'
 import type { KnownDerivation } from './derivations.ts'
 import { PlanMemory } from './graph.ts'
@@ -117,17 +117,19 @@ export class Evaluations {
 
   /** An evaluation of derivations that are there already needs no evaluator. */
   async #demandDerivations(evaluationId: number, drvPaths: readonly string[], request: EvaluationRequest): Promise<void> {
-    const { database: { db }, planner, motion, derivations } = this.#parts
+    const { database: { db }, planner, derivations } = this.#parts
     await setEvaluationState(db, evaluationId, 'evaluating')
     const jobs: RecordedJob[] = []
     const begin = new Set<string>()
+    const ready = new Set<string>()
     const memory = new PlanMemory()
     for (const drvPath of drvPaths) {
       try {
         const known = await derivations.readOne(drvPath)
-        const { wants: [planned], begin: below } = await planner.plan([{ kind: 'derivation', drvPath, outputs: Object.keys(known.outputs) }], { priority: request.priority, evaluationId, registerValid: true }, memory)
+        const { wants: [planned], ...below } = await planner.plan([{ kind: 'derivation', drvPath, outputs: Object.keys(known.outputs) }], { priority: request.priority, evaluationId, registerValid: true }, memory)
         jobs.push({ job: jobOf(known), nodeKey: planned!.key, outputs: planned!.outputs })
-        for (const key of below) begin.add(key)
+        for (const key of below.begin) begin.add(key)
+        for (const key of below.ready) ready.add(key)
       } catch (error) {
         const { kind, message } = asFirnError(error)
         if (!['not-found', 'invalid-input'].includes(kind)) throw error
@@ -137,7 +139,7 @@ export class Evaluations {
     await recordJobs(db, evaluationId, jobs, { demand: !request.dryRun, priority: request.priority })
     await recordEvaluated(db, evaluationId, drvPaths)
     if (request.dryRun) return
-    await beginNodes(db, motion, [...begin])
+    await beginNodes(this.#parts, { begin: [...begin], ready }, evaluationId)
   }
 
   #park(evaluationId: number, session: EvaluationSession): void {
@@ -161,10 +163,10 @@ export class Evaluations {
   /** An evaluation whose jobs are all known, taken up again: after a retry, or with a Temporal that knows nothing of it. */
   async #demandAgain(evaluationId: number, priority: number, dryRun: boolean): Promise<void> {
     if (dryRun) return
-    const { database: { db }, planner, motion } = this.#parts
+    const { database: { db }, planner } = this.#parts
     const jobs = await jobDerivations(db, evaluationId)
-    const { begin } = await planner.plan(jobs.map((job) => ({ kind: 'derivation', ...job })), { priority, evaluationId, registerValid: true })
-    await beginNodes(db, motion, begin)
+    const plan = await planner.plan(jobs.map((job) => ({ kind: 'derivation', ...job })), { priority, evaluationId, registerValid: true })
+    await beginNodes(this.#parts, plan, evaluationId)
   }
 }
 

@@ -8,9 +8,9 @@ import { describeCause, type FailureCause, type NodeKey, type NodeOutcome } from
 import { parseBaseName, parseStorePath } from '../nix/store-path.ts'
 import type { OutputPaths } from '../state/database.ts'
 import { recordDemands, recordJournal } from '../state/evaluations.ts'
-import { beginNodes } from '../state/motion.ts'
 import { readNodes, readRealisations } from '../state/nodes.ts'
 import type { Lease } from '../store/local/interface.ts'
+import { beginNodes } from './begin-nodes.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { PlanMemory, Want } from './graph.ts'
 import type { OutcomeHub } from './outcome-hub.ts'
@@ -24,7 +24,7 @@ interface Waiting {
 }
 
 export class NeedKeeper {
-  readonly #parts: Pick<Dependencies, 'database' | 'store' | 'motion' | 'planner' | 'fetchers' | 'logger'>
+  readonly #parts: Pick<Dependencies, 'database' | 'store' | 'motion' | 'planner' | 'realisePlans' | 'fetchers' | 'logger'>
   readonly #hub: OutcomeHub
   readonly #evaluationId: number
   readonly #memory: PlanMemory
@@ -38,7 +38,7 @@ export class NeedKeeper {
   /** How many imports were asked for. */
   imports = 0
 
-  constructor(parts: Pick<Dependencies, 'database' | 'store' | 'motion' | 'planner' | 'fetchers' | 'logger'>, hub: OutcomeHub, evaluationId: number, memory: PlanMemory, onReady: () => void) {
+  constructor(parts: Pick<Dependencies, 'database' | 'store' | 'motion' | 'planner' | 'realisePlans' | 'fetchers' | 'logger'>, hub: OutcomeHub, evaluationId: number, memory: PlanMemory, onReady: () => void) {
     this.#parts = parts
     this.#hub = hub
     this.#evaluationId = evaluationId
@@ -73,9 +73,10 @@ export class NeedKeeper {
       }
     }
     if (ofNodes.length === 0) return
-    const { database: { db }, motion, planner } = this.#parts
+    const { database: { db }, planner } = this.#parts
     const importPriority = Math.min(priority, IMPORT_PRIORITY)
-    const { wants: planned, begin } = await planner.plan(ofNodes.map(({ want }) => want), { priority: importPriority, evaluationId: this.#evaluationId }, this.#memory)
+    const plan = await planner.plan(ofNodes.map(({ want }) => want), { priority: importPriority, evaluationId: this.#evaluationId }, this.#memory)
+    const planned = plan.wants
     const missing = new Map<NodeKey, Waiting[]>()
     const demands: { nodeKey: NodeKey; outputs: readonly string[] }[] = []
     for (const [index, { need }] of ofNodes.entries()) {
@@ -94,7 +95,7 @@ export class NeedKeeper {
       if (before) before.waiting.push(...waiting)
       else this.#byNode.set(key, { waiting, unwatch: this.#hub.watch(key, () => this.#markEnded(key)) })
     }
-    for (const other of await beginNodes(db, motion, begin)) {
+    for (const other of await beginNodes(this.#parts, plan, this.#evaluationId)) {
       if (missing.has(other.nodeKey) && (other.state === 'failed' || other.state === 'succeeded')) this.#ended.add(other.nodeKey)
     }
   }

@@ -11,10 +11,10 @@ import type { EvaluatorHandle } from '../evaluator/spawn.ts'
 import {
   type FailedJob, readJournal, recordEvaluated, recordEvaluationEvents, recordFatalError, recordJobErrors, recordJobs, recordJournal, recordProgress, setEvaluationState,
 } from '../state/evaluations.ts'
-import { beginNodes } from '../state/motion.ts'
 import { rememberFetches } from '../state/nodes.ts'
 import { parseStorePath } from '../nix/store-path.ts'
 import type { FetchRequest } from '../contract/fetch.ts'
+import { beginNodes } from './begin-nodes.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { ContentKeeper } from './evaluation-content.ts'
 import { NeedKeeper } from './evaluation-needs.ts'
@@ -205,14 +205,14 @@ export class EvaluationSession {
   }
 
   async #takeJobs(messages: readonly Message<'job'>[]): Promise<void> {
-    const { database: { db }, planner, motion } = this.#parts
+    const { database: { db }, planner } = this.#parts
     const { priority, dryRun } = this.#request
     const jobs = messages.map(({ job }) => job)
     const wants = jobs.map((job) => ({ kind: 'derivation' as const, drvPath: job.drvPath, outputs: Object.keys(job.outputs) }))
-    const { wants: planned, begin } = await planner.plan(wants, { priority, evaluationId: this.evaluationId, registerValid: true }, this.#memory)
-    await recordJobs(db, this.evaluationId, jobs.map((job, index) => ({ job, nodeKey: planned[index]!.key, outputs: planned[index]!.outputs })), { demand: !dryRun, priority })
+    const plan = await planner.plan(wants, { priority, evaluationId: this.evaluationId, registerValid: true }, this.#memory)
+    await recordJobs(db, this.evaluationId, jobs.map((job, index) => ({ job, nodeKey: plan.wants[index]!.key, outputs: plan.wants[index]!.outputs })), { demand: !dryRun, priority })
     if (dryRun) return
-    await beginNodes(db, motion, begin)
+    await beginNodes(this.#parts, plan, this.evaluationId)
   }
 
   async #finish(message: Message<'finished'>): Promise<SessionEnd> {

@@ -36,6 +36,8 @@ export interface Plan {
    * graph only the bottom; what is in between is begun by who needs it.
    */
   readonly begin: readonly NodeKey[]
+  /** Those of them that need nothing that isn't there. */
+  readonly ready: ReadonlySet<NodeKey>
 }
 
 /** Nodes that a plan has begun at once. */
@@ -100,7 +102,11 @@ export class GraphPlanner {
     for (const draft of kept) if (draft.known) memory.planned.add(draft.known.drvPath)
     if (options.registerValid) await markValid(this.#database, planned.filter((one) => one.valid).map((one) => one.key))
     const wanted = planned.filter((one) => !one.valid).map((one) => one.key)
-    return { wants: planned, begin: [...new Set([...inputsFirst(kept).slice(0, BEGUN_AT_ONCE), ...wanted])] }
+    return {
+      wants: planned,
+      begin: [...new Set([...inputsFirst(kept).slice(0, BEGUN_AT_ONCE), ...wanted])],
+      ready: new Set(kept.filter((draft) => draft.substitutable || draft.inputs.size === 0).map((draft) => draft.key)),
+    }
   }
 
   /** Whether each output of these nodes is there. Outputs whose paths aren't known yet are not. */

@@ -4,48 +4,22 @@
  */
 import { Context } from '@temporalio/activity'
 import type { FailureCause, NodeKey, NodeOutcome } from '../contract/nodes.ts'
-import { buildQueue, FETCH_QUEUE, nodeWorkflowId } from '../contract/queues.ts'
-import type { NodeActivities, NodeInput, NodePlan, RealisePlan, RealiseResult } from '../contract/workflows.ts'
-import { beginRuns, inheritEvaluations, type NodeRow, readNodes, readNodeWithInputs, recordPlanned } from '../state/nodes.ts'
+import { nodeWorkflowId } from '../contract/queues.ts'
+import type { NodeActivities, NodeInput, NodePlan, RealiseResult } from '../contract/workflows.ts'
+import { beginRuns, inheritEvaluations, readNodes, readNodeWithInputs, recordPlanned } from '../state/nodes.ts'
 import { announce } from '../state/motion.ts'
 import { faultAmongInputs, recordOutcome } from '../state/outcomes.ts'
 import { registerWaiter } from '../state/waiters.ts'
-import { type Service, serviceOf } from '../state/workers.ts'
+import { serviceOf } from '../state/workers.ts'
 import type { Dependencies } from './dependencies.ts'
 import { withKinds } from './faults.ts'
 
 /** More inputs than this are started by an activity of their own, not within a workflow task. */
 const MANY_INPUTS = 200
-/** How long an answer about workers is good for. */
-const SERVICE_MILLISECONDS = 2000
 const SUPERSEDED: NodeOutcome = { status: 'failed', cause: { kind: 'cancelled', reason: 'another run has taken its place' }, cached: false }
 
-export function planActivities(dependencies: Pick<Dependencies, 'database' | 'motion' | 'planner' | 'settings'>): Omit<NodeActivities, 'realiseNode'> {
-  const { database: { db }, motion, planner, settings } = dependencies
-  const services = new Map<string, { readonly service: Service; readonly until: number }>()
-
-  const service = async (system: string, features: readonly string[]): Promise<Service> => {
-    const queue = buildQueue(system, features)
-    const known = services.get(queue)
-    if (known && known.until > Date.now()) return known.service
-    const found = await serviceOf(db, system, features)
-    services.set(queue, { service: found, until: Date.now() + SERVICE_MILLISECONDS })
-    return found
-  }
-
-  const realisePlan = async (node: NodeRow, evaluationId: number | null): Promise<RealisePlan> => {
-    const fairness = evaluationId === null ? '' : `evaluation-${evaluationId}`
-    if (node.kind === 'fetch' || node.substitutable) return { queue: FETCH_QUEUE, workerWaitSeconds: 0, priority: node.priority, fairnessKey: fairness }
-    const { live, known } = await service(node.system, node.features)
-    const { workerWaitSeconds, idleWorkerWaitSeconds } = settings.limits
-    return {
-      queue: buildQueue(node.system, node.features),
-      // while somebody serves it, it may wait as long as the queue is
-      workerWaitSeconds: live ? 0 : known ? workerWaitSeconds : idleWorkerWaitSeconds,
-      priority: node.priority,
-      fairnessKey: fairness,
-    }
-  }
+export function planActivities(dependencies: Pick<Dependencies, 'database' | 'motion' | 'planner' | 'realisePlans'>): Omit<NodeActivities, 'realiseNode'> {
+  const { database: { db }, motion, planner, realisePlans } = dependencies
 
   const finish = async (input: NodeInput, outcome: NodeOutcome): Promise<void> => {
     const recorded = await recordOutcome(db, input, { outcome })
@@ -81,14 +55,14 @@ export function planActivities(dependencies: Pick<Dependencies, 'database' | 'mo
       await finish(input, outcome)
       return { kind: 'done', outcome }
     }
-    const plan = await realisePlan(node, found.evaluationId)
+    const plan = await realisePlans.planOf(node, found.evaluationId)
     const missing = node.substitutable ? [] : inputs.filter((one) => !valid.has(one.key)).map((one) => one.key)
     if (!await recordPlanned(db, input, missing.length === 0 ? 'queued' : 'waiting')) return { kind: 'done', outcome: SUPERSEDED }
     if (missing.length === 0) return { kind: 'realise', plan }
 
     const { begun } = await beginRuns(db, missing)
     const startInputs = begun.length > MANY_INPUTS
-    if (!startInputs) await motion.startNodes(begun)
+    if (!startInputs) await motion.startNodes(begun.map(({ nodeKey, buildId, run, priority }) => ({ nodeKey, buildId, run, priority })))
     const waiter = await registerWaiter(db, nodeWorkflowId(node.key), 'all', missing)
     if (waiter !== undefined) return { kind: 'wait', waiter, plan, startInputs }
     // all of them have ended in the meantime, or had failed before

@@ -11,6 +11,8 @@ export interface NodeInput {
   readonly buildId: number
   /** The node's run that this workflow is; what belongs to an older run writes nothing. */
   readonly run: number
+  /** Where it goes, if it needs nothing and so has nothing to plan. */
+  readonly plan?: RealisePlan
 }
 
 /** Where and how long the realise activity may wait. */

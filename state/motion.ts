@@ -13,7 +13,6 @@ import type { NodeKey } from '../contract/nodes.ts'
 import { evaluationWorkflowId, jobsetWorkflowId, nodeWorkflowId, WORKFLOW_QUEUE } from '../contract/queues.ts'
 import type { EvaluationInput, JobsetTarget, NodeInput, WakeSignal } from '../contract/workflows.ts'
 import type { Database } from './database.ts'
-import { beginRuns, type BegunRuns } from './nodes.ts'
 import type { Timing } from './jobsets.ts'
 import { raisePriority, setSchedules } from './schedules.ts'
 import { forgetWaiters, type ReadyWaiter, settled } from './waiters.ts'
@@ -159,14 +158,6 @@ export async function announce(db: Database, motion: Motion, keys: readonly Node
   if (ready.length === 0) return
   await motion.wake(ready)
   await forgetWaiters(db, ready.map((waiter) => waiter.id))
-}
-
-/** Begins runs of these nodes where nobody runs them, and starts their workflows in this order. Gives those that were not begun. */
-export async function beginNodes(db: Database, motion: Motion, keys: readonly NodeKey[]): Promise<BegunRuns['others']> {
-  const { begun, others } = await beginRuns(db, keys)
-  const place = new Map(keys.map((key, index) => [key, index]))
-  await motion.startNodes([...begun].sort((a, b) => place.get(a.nodeKey)! - place.get(b.nodeKey)!))
-  return others
 }
 
 function ignoreNotFound(error: unknown): void {

@@ -151,7 +151,7 @@ export async function inheritEvaluations(db: Database, key: NodeKey, inputs: rea
 
 export interface BegunRuns {
   /** Runs that this call began: their workflows are to be started. */
-  readonly begun: readonly (NodeInput & { readonly priority: number })[]
+  readonly begun: readonly (NodeInput & Pick<NodeRow, 'kind' | 'system' | 'features' | 'substitutable' | 'priority'>)[]
   /** Nodes that somebody else runs, or whose failure is remembered. */
   readonly others: readonly { readonly nodeKey: NodeKey; readonly buildId: number; readonly state: NodeState; readonly outcome: NodeOutcome | null }[]
 }
@@ -159,29 +159,34 @@ export interface BegunRuns {
 /**
  * Begins a run of each of these nodes that has none, unless its failure is remembered. The caller has found that their
  * outputs aren't valid. Exactly one of several callers gets a node as begun. If the caller dies before it has started
- * the workflow, the sweep does.
+ * the workflow, the sweep does. Those that are `ready` need no plan: they go to a worker at once.
  */
-export async function beginRuns(db: Database, keys: readonly NodeKey[]): Promise<BegunRuns> {
+export async function beginRuns(db: Database, keys: readonly NodeKey[], ready: readonly NodeKey[] = []): Promise<BegunRuns> {
   if (keys.length === 0) return { begun: [], others: [] }
-  const { rows } = await sql<{ nodeKey: string; buildId: number; run: number; priority: number; state: NodeState; outcome: NodeOutcome | null; traceParent: string | null; begun: boolean }>`
+  const { rows } = await sql<BegunRuns['begun'][number] & { state: NodeState; outcome: NodeOutcome | null; traceParent: string | null; begun: boolean }>`
     with locked as (
       select id from node where key = any(${keys}) and (
         (state = 'waiting' and run = 0) or state = 'succeeded' or (state = 'failed' and not coalesce((outcome ->> 'cached')::boolean, false))
       ) order by key for update
     ), begun as (
-      update node n set run = n.run + 1, state = 'waiting', outcome = null, substitution_failed = false, touched_at = now(), queued_at = null, started_at = null, ended_at = null,
+      update node n set run = n.run + 1, outcome = null, substitution_failed = false, touched_at = now(), started_at = null, ended_at = null,
+        state = case when n.key = any(${ready}) then 'queued' else 'waiting' end,
+        queued_at = case when n.key = any(${ready}) then now() end,
+        planned_run = case when n.key = any(${ready}) then n.run + 1 else n.planned_run end,
         trace_parent = ${activeTraceParent()}
-      from locked where n.id = locked.id returning n.id, n.key, n.run, n.priority
+      from locked where n.id = locked.id returning n.*
+    ), event as (
+      insert into event (node_id, kind, data) select id, 'build.queued', jsonb_build_object('name', name) from begun where state = 'queued'
     ), cleared as (
       -- an address that did not answer in an earlier run may answer now
       update derivation d set failure = null from begun where d.node_key = begun.key and d.failure ->> 'passing' = 'true'
     )
-    select key as "nodeKey", id as "buildId", run, priority, 'waiting' as state, null::jsonb as outcome, null::text as "traceParent", true as begun from begun
+    select key as "nodeKey", id as "buildId", run, priority, kind, system, features, substitutable, state, null::jsonb as outcome, null::text as "traceParent", true as begun from begun
     union all
-    select key, id, run, priority, state, outcome, trace_parent, false from node where key = any(${keys}) and id not in (select id from begun)`.execute(db)
+    select key, id, run, priority, kind, system, features, substitutable, state, outcome, trace_parent, false from node where key = any(${keys}) and id not in (select id from begun)`.execute(db)
   linkToRuns(rows.filter((row) => !row.begun && (row.state === 'waiting' || row.state === 'queued' || row.state === 'running')))
   return {
-    begun: rows.filter((row) => row.begun).map(({ nodeKey, buildId, run, priority }) => ({ nodeKey, buildId, run, priority })),
+    begun: rows.filter((row) => row.begun).map(({ nodeKey, buildId, run, priority, kind, system, features, substitutable }) => ({ nodeKey, buildId, run, priority, kind, system, features, substitutable })),
     others: rows.filter((row) => !row.begun),
   }
 }

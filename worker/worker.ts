@@ -21,6 +21,7 @@ import { GraphPlanner } from '../activities/graph.ts'
 import { OutcomeHub } from '../activities/outcome-hub.ts'
 import { planActivities } from '../activities/plan-node.ts'
 import { realiseActivities } from '../activities/realise-node.ts'
+import { RealisePlanner } from '../activities/realise-plans.ts'
 import { RunningThings } from '../activities/running.ts'
 import { followResults, RESULT_EVENTS } from '../activities/result-follower.ts'
 import { Semaphore } from '../activities/semaphore.ts'
@@ -105,6 +106,7 @@ export async function startWorker(settings: Settings, services: WorkerServices):
     const planner = new GraphPlanner({ database: database.db, pathInfos: store.pathInfos, derivations, ...(settings.substituters.urls.length > 0 ? { substituters: store.substituters } : {}) })
     const dependencies: Dependencies = {
       settings, workerId, database, store, motion, driver, fetchers, derivations, planner, logger,
+      realisePlans: new RealisePlanner(database.db, settings.limits),
       figures: services.figures, running: new RunningThings(), buildSlots: new Semaphore(settings.worker.slots),
     }
     const hub = new OutcomeHub()

@@ -2,7 +2,7 @@
  * Ring: workflows. A node of the build graph: a derivation or a Fetch, realised once for the whole farm. Upstream counterpart: Nix'
  * DerivationGoal, Hydra's Step. Deterministic, and thin: each decision is an activity's.
  *
- * History of a run (three workflow tasks, two where no input is missing):
+ * History of a run (three workflow tasks; two where no input is missing, and then nothing to plan if whoever began it knew):
  *   started → [planNode, local] → signal wake → realiseNode → completed
  *
  * Inputs are started by the plan step rather than as child workflows: parenthood would give the propagation of cancelling, which a
@@ -34,8 +34,13 @@ export async function node(input: NodeInput): Promise<NodeOutcome> {
   const woken = new Map<number, WakeSignal>()
   setHandler(wake, (signal) => { woken.set(signal.waiter, signal) })
   try {
+    const { plan, ...node } = input
+    if (plan) {
+      const result = await realise(node, plan)
+      if (result.status !== 'again') return result
+    }
     for (;;) {
-      const result = await run(input, woken)
+      const result = await run(node, woken)
       if (result.status !== 'again') return result
     }
   } catch (error) {

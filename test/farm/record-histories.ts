@@ -1,5 +1,6 @@
 /**
- * Records histories for workflows/replay.test.ts from a farm of its own: a leaf, a node that waits, one that fails with its input, and
+ * Records histories for workflows/replay.test.ts from a farm of its own: a node that is begun with its plan (node-leaf.binpb is of before
+ * there were any), one that waits, one that fails with its input, and
  * evaluations that build and that wait for an import. Run: `node test/farm/record-histories.ts`
  */
 import { Client, Connection } from '@temporalio/client'
@@ -25,7 +26,7 @@ try {
   const parked = await farm.submit({ source: { kind: 'expression', text, basePath: '/' } })
   await farm.ended(parked)
   const key = (path: string): string => `node:${path.slice('/nix/store/'.length)}`
-  const wanted = { 'node-leaf': key(leaf.outputs['out']!), 'node-waits': key(waits.outputs['out']!), 'node-fails': key(fails.outputs['out']!), 'evaluation-builds': `evaluation:${building}`, 'evaluation-parks': `evaluation:${parked}` }
+  const wanted = { 'node-ready': key(leaf.outputs['out']!), 'node-waits': key(waits.outputs['out']!), 'node-fails': key(fails.outputs['out']!), 'evaluation-builds': `evaluation:${building}`, 'evaluation-parks': `evaluation:${parked}` }
   const connection = await Connection.connect({ address: farm.settings.temporal.address! })
   const client = new Client({ connection })
   await mkdir(folder, { recursive: true })

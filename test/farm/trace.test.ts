@@ -18,7 +18,7 @@ let collector: Collector
 let farm: RunningFirn
 before(async () => {
   collector = await startCollector()
-  farm = await startFirn({ environment: { FIRN_OTLP: 'true', OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } })
+  farm = await startFirn({ environment: { FIRN_OTLP: 'true', FIRN_BUILDER_RUNTIME: 'runc', OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } })
 })
 after(async () => {
   await farm.stop()
