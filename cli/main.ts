@@ -79,6 +79,13 @@ function withGlobalOptions(command: Command): void {
   })
 }
 
+// who reads no further (`firn jobs | head`) has what it wanted
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(process.exitCode ?? 0)
+  })
+}
 const words = process.argv.slice(2)
 try {
   await main(words)

@@ -166,7 +166,9 @@ export async function beginRuns(db: Database, keys: readonly NodeKey[], ready: r
   const { rows } = await sql<BegunRuns['begun'][number] & { state: NodeState; outcome: NodeOutcome | null; traceParent: string | null; begun: boolean }>`
     with locked as (
       select id from node where key = any(${keys}) and (
-        (state = 'waiting' and run = 0) or state = 'succeeded' or (state = 'failed' and not coalesce((outcome ->> 'cached')::boolean, false))
+        (state = 'waiting' and run = 0) or (state = 'failed' and not coalesce((outcome ->> 'cached')::boolean, false))
+        -- what succeeded while the caller looked for others is there
+        or (state = 'succeeded' and exists(select from jsonb_each_text(outputs) o where o.value is null or not exists(select from path_info p where p.hash = left(o.value, 32))))
       ) order by key for update
     ), begun as (
       update node n set run = n.run + 1, outcome = null, substitution_failed = false, touched_at = now(), started_at = null, ended_at = null,

@@ -73,6 +73,17 @@ test('a remembered failure is not begun again; one that is not remembered is', a
   assert.equal(again.others[0]!.outcome!.status, 'failed')
 })
 
+test('a node that succeeded is begun again where its outputs are gone, and left alone where they are there', async () => {
+  const { db } = database
+  await registerNodes(db, [record('gone'), { ...record('there'), outputs: { out: `${'1'.repeat(32)}-there` } }], { priority: 3 })
+  for (const input of (await beginRuns(db, [base('gone'), base('there')])).begun) await recordOutcome(db, input, { outcome: succeeded })
+  await sql`insert into path_info (hash, name, root, nar_hash, nar_size, references_to, signatures, ultimate) values (${'1'.repeat(32)}, 'there', '', sha256('there'), 1, '{}', '{}', true)`.execute(db)
+  const { begun, others } = await beginRuns(db, [base('gone'), base('there')])
+  assert.deepEqual(begun.map((one) => [one.nodeKey, one.run]), [[base('gone'), 2]])
+  assert.deepEqual(others.map((one) => [one.nodeKey, one.state, one.outcome]), [[base('there'), 'succeeded', succeeded]])
+  await sql`truncate path_info cascade`.execute(db)
+})
+
 test('who registers as waiter sees what ended before, and whoever records an outcome later finds the waiter', async () => {
   const { db } = database
   await registerNodes(db, [record('a'), record('b'), record('top', ['a', 'b'])], { priority: 3 })

@@ -26,7 +26,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   demo: { file: 'examples/demo.ts', requires: FARM, pages: true },
   test: { file: 'test/run.ts', requires: [...FARM, 'nix', 'versitygw', 'chromium'], pages: true },
   conformance: { file: 'test/conformance/run.ts', requires: [...FARM, 'nix'] },
-  chaos: { file: 'test/run.ts', arguments: [resolve(ROOT, 'test/farm/faults.test.ts')], requires: [...FARM, 'nix', 'versitygw'] },
+  chaos: { file: 'test/run.ts', arguments: ['faults', 'faults-of-services'].map((name) => resolve(ROOT, `test/farm/${name}.test.ts`)), requires: [...FARM, 'nix', 'versitygw'] },
   bench: { file: 'bench/run.ts', requires: [...FARM, 'nix', 'versitygw'] },
 }
 
