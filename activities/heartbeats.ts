@@ -1,6 +1,6 @@
 /**
  * Ring: activities. Heartbeats for as long as a body runs, and one signal for all that may stop it: cancellation by Temporal or by the
- * farm (running.ts), and the worker's shutdown. The SDK sends at most one heartbeat in four fifths of the timeout.
+ * farm (running.ts), and the worker's shutdown. The SDK sends at most one heartbeat in four seconds (worker/worker.ts).
  */
 import { Context } from '@temporalio/activity'
 import { CancelledFailure } from '@temporalio/common'

@@ -39,6 +39,8 @@ export interface RuncSettings extends Partial<OutsideNetworkSettings> {
   readonly certificates?: string
   /** `isolated` needs slirp4netns; `host` lets builds that download use the machine's own network. */
   readonly outsideNetwork?: 'isolated' | 'host'
+  /** Of the builds' processes; 0 by default. */
+  readonly niceness?: number
 }
 
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt'
@@ -94,7 +96,7 @@ class RuncDriver implements BuildDriver {
       chmodSync(folder, 0o711)
     }
     mkdirSync(this.#runtime.stateFolder, { recursive: true, mode: 0o700 })
-    this.#launcher = new Launcher(settings.folder, this.#folderInside)
+    this.#launcher = new Launcher(settings.folder, this.#folderInside, settings.niceness ?? 0)
   }
 
   async reap(): Promise<ReapReport> {

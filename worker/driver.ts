@@ -14,9 +14,9 @@ export async function openDriver(settings: Settings, owner: string): Promise<Bui
   const { program, shell, folder } = settings.builder
   const runtime = await runtimeOf(settings.builder)
   if (runtime === 'docker') return await openDockerDriver({ socket: settings.builder.dockerSocket, owner, folder, ...(shell === undefined ? {} : { shell }) })
-  const { outsideNetwork, allowedAddresses } = settings.builder
+  const { outsideNetwork, allowedAddresses, niceness } = settings.builder
   const blockedAddresses = [...settings.builder.blockedAddresses, ...await farmAddresses(settings)]
-  return await openRuncDriver({ runtime, owner, folder, outsideNetwork, allowedAddresses, blockedAddresses, ...(program === undefined ? {} : { program }), ...(shell === undefined ? {} : { shell }) })
+  return await openRuncDriver({ runtime, owner, folder, niceness, outsideNetwork, allowedAddresses, blockedAddresses, ...(program === undefined ? {} : { program }), ...(shell === undefined ? {} : { shell }) })
 }
 
 /** The same containers come of both; crun needs 12 ms for one and runc 32. */

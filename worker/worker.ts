@@ -185,7 +185,7 @@ export async function startWorker(settings: Settings, services: WorkerServices):
   }
 }
 
-function commonOptions(settings: Settings, { figures, tracing }: WorkerServices, connection: NativeConnection): Pick<WorkerOptions, 'connection' | 'namespace' | 'shutdownGraceTime' | 'shutdownForceTime' | 'interceptors' | 'sinks'> {
+function commonOptions(settings: Settings, { figures, tracing }: WorkerServices, connection: NativeConnection): Pick<WorkerOptions, 'connection' | 'namespace' | 'shutdownGraceTime' | 'shutdownForceTime' | 'maxHeartbeatThrottleInterval' | 'interceptors' | 'sinks'> {
   const grace = settings.worker.graceSeconds * 1000
   return {
     connection,
@@ -193,6 +193,8 @@ function commonOptions(settings: Settings, { figures, tracing }: WorkerServices,
     // after the grace time activities are told to stop; they give their work back
     shutdownGraceTime: grace,
     shutdownForceTime: grace + 15_000,
+    // well within the timeout, or a machine that is busy for two seconds loses a build of hours
+    maxHeartbeatThrottleInterval: 4000,
     interceptors: {
       activity: [
         ...(tracing ? [(context: ConstructorParameters<typeof OpenTelemetryActivityInboundInterceptor>[0]) => ({ inbound: new OpenTelemetryActivityInboundInterceptor(context) })] : []),

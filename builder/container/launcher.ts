@@ -70,13 +70,15 @@ const SCRIPT = `
 export class Launcher {
   readonly #source: string
   readonly #target: string
+  readonly #niceness: number
   #running: Promise<Running> | undefined
   #number = 0
 
-  /** Will show the folder `source` at `target`, an existing folder. */
-  constructor(source: string, target: string) {
+  /** Will show the folder `source` at `target`, an existing folder. What it starts has the niceness given. */
+  constructor(source: string, target: string, niceness: number) {
     this.#source = source
     this.#target = target
+    this.#niceness = niceness
   }
 
   /** Starts a process, without address randomisation as Nix' builds are. Starts the launcher first, again if it was killed. */
@@ -104,7 +106,7 @@ export class Launcher {
 
   async #start(): Promise<Running> {
     // slave: what is mounted on the machine later (a disk with the local store) is seen inside too
-    const child = spawn('unshare', ['--mount', '--propagation', 'slave', 'setarch', '-R', 'sh', '-c', SCRIPT, 'sh', this.#source, this.#target, process.execPath, ...NODE_FLAGS, PROGRAM], {
+    const child = spawn('unshare', ['--mount', '--propagation', 'slave', 'nice', '-n', String(this.#niceness), 'setarch', '-R', 'sh', '-c', SCRIPT, 'sh', this.#source, this.#target, process.execPath, ...NODE_FLAGS, PROGRAM], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       detached: true,
     })
