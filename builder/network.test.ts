@@ -97,9 +97,12 @@ describe('network of builds', () => {
     process.env['PATH'] = tools
     try {
       const { driver, close } = await openTestDriver()
-      await assert.rejects(driver.run(shellRequest('true', { network: 'outside' })), (error) => error instanceof FirnError && error.kind === 'missing-requirement' && error.message.includes('apt-get install slirp4netns'))
-      assert.equal((await runForLog(driver, shellRequest('echo still works'))).log, 'still works\n')
-      await close()
+      try {
+        await assert.rejects(driver.run(shellRequest('true', { network: 'outside' })), (error) => error instanceof FirnError && error.kind === 'missing-requirement' && error.message.includes('apt-get install slirp4netns'))
+        assert.equal((await runForLog(driver, shellRequest('echo still works'))).log, 'still works\n')
+      } finally {
+        await close()
+      }
     } finally {
       process.env['PATH'] = path
       rmSync(tools, { recursive: true })

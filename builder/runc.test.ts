@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { FirnError } from '../contract/errors.ts'
@@ -48,6 +48,15 @@ for (const runtime of ['runc', 'crun'] as const) {
       assert.equal(chunks.join(''), lines.map((line) => `${line}\n`).join(''))
       assert.deepEqual(end, { kind: 'exited', exitCode: 0 })
       assert.ok(firstAt < durationSeconds * 1000 - 300, `the first chunk came after ${firstAt} ms of ${durationSeconds} s`)
+    })
+
+    test('a build stands back behind the rest of the machine as far as the setting says', async () => {
+      const { driver, close } = await openTestDriver({ runtime, niceness: 7 })
+      try {
+        assert.equal((await runForLog(driver, shellRequest('cut -d" " -f19 /proc/self/stat'))).log, `${getPriority() + 7}\n`)
+      } finally {
+        await close()
+      }
     })
 
     test('outputs are found on the disk, inputs and other builds\' folders are not writable', async () => {

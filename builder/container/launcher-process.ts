@@ -4,12 +4,15 @@
  */
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
+import { constants, getPriority, setPriority } from 'node:os'
 import type { LaunchMessage, LaunchRequest } from './launcher.ts'
 
 const say = (message: LaunchMessage): void => void process.send!(message)
 
 process.on('disconnect', () => process.exit(0))
 process.on('message', (request: LaunchRequest) => launch(request))
+// what it starts inherits its niceness
+setPriority(Math.min(getPriority() + Number(process.argv[2]), constants.priority.PRIORITY_LOW))
 say({ kind: 'ready' })
 
 function launch({ id, command, descriptors }: LaunchRequest): void {

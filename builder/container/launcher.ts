@@ -106,7 +106,7 @@ export class Launcher {
 
   async #start(): Promise<Running> {
     // slave: what is mounted on the machine later (a disk with the local store) is seen inside too
-    const child = spawn('unshare', ['--mount', '--propagation', 'slave', 'nice', '-n', String(this.#niceness), 'setarch', '-R', 'sh', '-c', SCRIPT, 'sh', this.#source, this.#target, process.execPath, ...NODE_FLAGS, PROGRAM], {
+    const child = spawn('unshare', ['--mount', '--propagation', 'slave', 'setarch', '-R', 'sh', '-c', SCRIPT, 'sh', this.#source, this.#target, process.execPath, ...NODE_FLAGS, PROGRAM, String(this.#niceness)], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       detached: true,
     })
