@@ -57,6 +57,8 @@ export interface BlobStore {
   /** Which of these are stored; one query for any number. */
   has(digests: readonly Digest[]): Promise<Set<Digest>>
   upload(): BlobUpload
+  /** Bytes of a blob, without reading it. */
+  size(digest: Digest): Promise<number>
   /** Bytes of a blob, or of a range `[start, end)` of it, read ahead. */
   open(digest: Digest, range?: { readonly start: number; readonly end?: number }): AsyncIterable<Uint8Array>
   /** Many blobs one after the other, each part with its digest, in the order given; read ahead across blobs. */

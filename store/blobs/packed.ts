@@ -44,6 +44,15 @@ export class PackedBlobStore implements BlobStore {
     return new PackUpload(this.#objects, this.#index, this.#budget)
   }
 
+  async size(digest: Digest): Promise<number> {
+    if (digest === EMPTY_BLOB) return 0
+    const manifest = (await this.#index.manifests([digest])).get(digest)
+    if (manifest !== undefined) return manifest.size
+    const location = (await this.#index.locate([digest])).get(digest)
+    if (location === undefined) throw new FirnError('not-found', `blob ${digest} is not stored`, { data: { digest } })
+    return location.kind === 'inline' ? location.bytes.length : location.length
+  }
+
   async* open(digest: Digest, range: { readonly start: number; readonly end?: number } = { start: 0 }): AsyncGenerator<Uint8Array> {
     const end = range.end ?? Infinity
     for await (const { offset, bytes } of this.#parts([digest], {}, { start: range.start, end })) {
