@@ -1,12 +1,12 @@
 /**
  * Ring: activities. An attempt's log on its way to those who read it: chunks in Postgres some five times a second while it
- * grows, one zstd frame in the blob store when it is whole. Most builds of a large graph write nothing, and cost nothing here.
+ * grows, zstd frames with a table of where they begin (store/blobs/seekable.ts) in the blob store when it is whole. Most builds of a large graph write nothing, and cost nothing here.
  */
-import { promisify } from 'node:util'
-import { zstdCompress } from 'node:zlib'
 import type { Database } from '../state/database.ts'
-import { addLogChunk, dropLogChunks } from '../state/logs.ts'
+import { LineIndex } from '../state/line-index.ts'
+import { addLogChunk, dropLogChunks, everyLogChunk } from '../state/logs.ts'
 import type { BlobStore } from '../store/blobs/interface.ts'
+import { compressSeekable } from '../store/blobs/seekable.ts'
 
 const FLUSH_MILLISECONDS = 200
 /** A chunk is written at once when it is this large; a builder that writes faster than Postgres takes it is held back. */
@@ -30,6 +30,7 @@ export class LogWriter {
   #writing: Promise<void> = Promise.resolve()
   #failure: unknown
   #stored = false
+  readonly #lines = new LineIndex()
 
   constructor(db: Database, attemptId: number) {
     this.#db = db
@@ -47,6 +48,7 @@ export class LogWriter {
     this.#pending.push(copy)
     this.#pendingBytes += copy.length
     this.#bytes += copy.length
+    this.#lines.extend(copy)
     if (this.#bytes <= KEPT_BYTES) this.#kept?.push(copy)
     else this.#kept = undefined
     this.#tail = copy.length >= TAIL_BYTES ? copy.subarray(-TAIL_BYTES) : Buffer.concat([this.#tail, copy]).subarray(-TAIL_BYTES)
@@ -71,11 +73,9 @@ export class LogWriter {
     // what is in memory as a whole need not go through Postgres any more
     if (this.#kept && this.#seq === 0) this.#pending = []
     await this.#flush()
-    const whole = this.#kept ? Buffer.concat(this.#kept) : await this.#readBack()
-    const compressed = await promisify(zstdCompress)(whole)
     const upload = blobs.upload()
     try {
-      const { digest } = await upload.add(compressed)
+      const { digest } = await upload.addStream(compressSeekable(this.#whole(), () => this.#lines.encode()))
       await upload.finish()
       this.#stored = true
       return { logBlob: digest, logBytes: this.#bytes }
@@ -108,8 +108,9 @@ export class LogWriter {
     })
   }
 
-  async #readBack(): Promise<Buffer> {
-    const rows = await this.#db.selectFrom('log_chunk').select('content').where('attempt_id', '=', this.#attemptId).orderBy('seq').execute()
-    return Buffer.concat(rows.map((row) => row.content))
+  /** All that was written, however much it is. */
+  async* #whole(): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.#kept) yield* this.#kept
+    else yield* everyLogChunk(this.#db, this.#attemptId)
   }
 }

@@ -57,7 +57,7 @@ export function logHandlers(dependencies: ApiDependencies, hub: ChangeHub): Pick
       const asEvents = request.accepts(['text/plain', 'text/event-stream']) === 'text/event-stream'
       response.vary('Accept').set('Firn-Attempt', String(place.number))
       const resumed = asEvents && headers['last-event-id'] !== undefined ? Number(headers['last-event-id']) : undefined
-      const start = resumed ?? (query.tail === undefined ? 0 : await offsetOfTail(logParts(dependencies, id, place, { start: 0 }), query.tail))
+      const start = resumed ?? (query.tail === undefined ? 0 : await offsetOfTail((from) => logParts(dependencies, id, place, { start: from }), place.bytes, query.tail))
       const follow = query.follow ? { follow: { hub, signal } } : {}
       if (asEvents) {
         await sendEvents(exchange, id, place, { start, ...follow })

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import type { Job } from '../../contract/api.ts'
 import type { Graph, LogIndex, LogMatches, SearchResult } from '../../contract/views.ts'
+import { LineIndex } from '../../state/line-index.ts'
 import { addLogChunk } from '../../state/logs.ts'
+import { compressSeekable } from '../../store/blobs/seekable.ts'
+import { streamOf } from '../../store/bytes.ts'
 import { startTestApi, stopTemporal, type TestApi } from '../testing/api.ts'
 import { addAttempt, addEvaluation, addInput, addJob, addNode } from '../testing/farm-rows.ts'
 
@@ -104,6 +108,59 @@ describe('what pages need', () => {
     assert.deepEqual([grown.lines, grown.bytes], [2502, first.length + 16])
     assert.deepEqual((await get<LogMatches>(`/api/v1/builds/${node.id}/log/search?query=half`)).matches, [{ line: 2500, text: 'Half and whole' }])
     assert.equal((await farm.get('/api/v1/builds/999999/log/index')).status, 404)
+  })
+
+  it('a finished log is opened, searched and read at its end from the frames that hold it', async () => {
+    const node = await addNode(dbOf(), { name: 'long', state: 'failed' })
+    const attempt = await addAttempt(dbOf(), node.id, { ended: true })
+    // half of it does not compress, so that what is read can be counted
+    const lines = Array.from({ length: 60_000 }, (_, line) => `${line} ${randomBytes(60).toString('hex')}\n`)
+    lines[50_000] = 'the needle\n'
+    const text = Buffer.from(lines.join(''))
+    const index = new LineIndex()
+    index.extend(text)
+    const upload = farm.dependencies.store.blobs.upload()
+    const { digest } = await upload.addStream(compressSeekable(streamOf(text), () => index.encode()))
+    await upload.finish()
+    await dbOf().updateTable('attempt').set({ log_blob: digest, log_bytes: text.length }).where('id', '=', attempt).execute()
+
+    const { blobs } = farm.dependencies.store
+    let read = 0
+    const open = blobs.open.bind(blobs)
+    blobs.open = async function* (...of) {
+      for await (const bytes of open(...of)) {
+        read += bytes.length
+        yield bytes
+      }
+    }
+    const costOf = async <T>(ask: () => Promise<T>): Promise<{ answer: T; read: number }> => {
+      read = 0
+      return { answer: await ask(), read }
+    }
+    const opened = await costOf(() => get<LogIndex>(`/api/v1/builds/${node.id}/log/index`))
+    assert.deepEqual([opened.answer.lines, opened.answer.bytes, opened.answer.offsets.length], [60_000, text.length, 61])
+    assert.ok(opened.read < 100_000, `to open it, ${opened.read} bytes were read`)
+    const end = await costOf(async () => (await farm.get(`/api/v1/builds/${node.id}/log?tail=2`)).body)
+    assert.equal(end.answer, lines.slice(-2).join(''))
+    const start = opened.answer.offsets[50]!
+    const range = await costOf(async () => (await farm.get(`/api/v1/builds/${node.id}/log`, { range: `bytes=${start}-${start + 10}` })).body)
+    assert.equal(range.answer, 'the needle\n')
+    const found = await costOf(() => get<LogMatches>(`/api/v1/builds/${node.id}/log/search?query=NEEDLE&from=45000`))
+    assert.deepEqual(found.answer.matches, [{ line: 50_000, text: 'the needle' }])
+    // a frame is a megabyte
+    for (const [what, cost] of Object.entries({ end, range })) assert.ok(cost.read < 2_500_000, `${what}: ${cost.read} of ${text.length} bytes were read`)
+    assert.ok(found.read < text.length / 3, `searched from line 45,000 on: ${found.read} of ${text.length} bytes were read`)
+  })
+
+  it('a line beyond all measure is searched too', async () => {
+    const node = await addNode(dbOf(), { name: 'one-line', state: 'running' })
+    const attempt = await addAttempt(dbOf(), node.id)
+    const part = Buffer.alloc(6 * 1024 * 1024, 'x')
+    for (let seq = 0; seq < 4; seq++) await addLogChunk(dbOf(), attempt, seq, seq * part.length, part)
+    await addLogChunk(dbOf(), attempt, 4, 4 * part.length, Buffer.from('needle\nafter\n'))
+    const { matches } = await get<LogMatches>(`/api/v1/builds/${node.id}/log/search?query=needle`)
+    assert.deepEqual(matches.map(({ line }) => line), [0])
+    assert.deepEqual((await get<LogMatches>(`/api/v1/builds/${node.id}/log/search?query=after`)).matches, [{ line: 1, text: 'after' }])
   })
 
   it('referrers of a path that is not there are not found', async () => {

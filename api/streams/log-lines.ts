@@ -1,32 +1,29 @@
 /**
- * Ring: api. The lines of a log: where they begin, and which hold a text. A gigabyte is read once for the index; a log that grows is
+ * Ring: api. The lines of a log: where they begin, and which hold a text. A finished log brings its index; a log that grows is
  * read on from where its index ends.
  */
 import { LRUCache } from 'lru-cache'
+import { parseDigest } from '../../castore/digest.ts'
 import type { LogIndex, LogMatches } from '../../contract/views.ts'
+import { LineIndex } from '../../state/line-index.ts'
 import type { FoundLog } from '../../state/logs.ts'
+import { SeekableBlob } from '../../store/blobs/seekable.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { type LogPart, logParts } from './log.ts'
 
-const EVERY = 1000
 const REMEMBERED = 100
 const NEWLINE = 10
+/** Searched at once. */
+const PIECE_BYTES = 256 * 1024
+const LONGEST_LINE_BYTES = 16 * 1024 * 1024
 /** Of a line that was found. */
 const SHOWN = 500
 
-interface Known {
-  bytes: number
-  newlines: number
-  /** Whether the last byte ended a line. */
-  atStart: boolean
-  readonly offsets: number[]
-}
-
 export class LogLines {
   readonly #dependencies: ApiDependencies
-  readonly #known = new LRUCache<number, Known>({ max: REMEMBERED })
+  readonly #known = new LRUCache<number, LineIndex>({ max: REMEMBERED })
   /** One reader of a log at a time. */
-  readonly #reading = new Map<number, Promise<Known>>()
+  readonly #reading = new Map<number, Promise<LineIndex>>()
 
   constructor(dependencies: ApiDependencies) {
     this.#dependencies = dependencies
@@ -34,16 +31,16 @@ export class LogLines {
 
   async index(buildId: number, place: FoundLog): Promise<LogIndex> {
     const known = await this.#read(buildId, place)
-    return { attempt: place.number, ended: place.ended, bytes: known.bytes, lines: known.newlines + (known.atStart ? 0 : 1), every: EVERY, offsets: [...known.offsets] }
+    return { attempt: place.number, ended: place.ended, bytes: known.bytes, lines: known.lines, every: known.every, offsets: [...known.offsets] }
   }
 
-  async #read(buildId: number, place: FoundLog): Promise<Known> {
+  async #read(buildId: number, place: FoundLog): Promise<LineIndex> {
     const before = this.#reading.get(place.attemptId)
     const reading = (async () => {
       await before?.catch(() => undefined)
-      const known = this.#known.get(place.attemptId) ?? { bytes: 0, newlines: 0, atStart: true, offsets: [0] }
+      const known = this.#known.get(place.attemptId) ?? await this.#kept(place) ?? new LineIndex()
       if (known.bytes < place.bytes || known.bytes === 0) {
-        for await (const part of logParts(this.#dependencies, buildId, place, { start: known.bytes })) extend(known, part.bytes)
+        for await (const part of logParts(this.#dependencies, buildId, place, { start: known.bytes })) known.extend(part.bytes)
       }
       this.#known.set(place.attemptId, known)
       return known
@@ -56,42 +53,59 @@ export class LogLines {
     }
   }
 
+  /** What the writer of a finished log kept beside it. */
+  async #kept(place: FoundLog): Promise<LineIndex | undefined> {
+    if (place.blob === null) return undefined
+    const { note } = await SeekableBlob.open(this.#dependencies.store.blobs, parseDigest(place.blob))
+    return note && LineIndex.decode(note)
+  }
+
   /** Lines from `from` on that hold the text. */
   async search(buildId: number, place: FoundLog, query: string, from: number, limit: number): Promise<LogMatches> {
-    const { offsets } = await this.#read(buildId, place)
-    const block = Math.min(Math.floor(from / EVERY), offsets.length - 1)
+    const { offsets, every } = await this.#read(buildId, place)
+    const block = Math.min(Math.floor(from / every), offsets.length - 1)
     const matches: LogMatches['matches'] = []
     const wanted = query.toLowerCase()
-    let line = block * EVERY
-    for await (const text of linesOf(logParts(this.#dependencies, buildId, place, { start: offsets[block]! }))) {
-      if (line >= from && text.toLowerCase().includes(wanted)) {
-        if (matches.length === limit) return { attempt: place.number, matches, next: line }
-        matches.push({ line, text: text.slice(0, SHOWN) })
+    let first = block * every
+    for await (const bytes of searchable(logParts(this.#dependencies, buildId, place, { start: offsets[block]! }))) {
+      const text = bytes.toString('utf8')
+      if (text.toLowerCase().includes(wanted)) {
+        for (const [index, one] of text.split('\n').entries()) {
+          const line = first + index
+          // of a line that was cut, both parts may hold it
+          if (line < from || !one.toLowerCase().includes(wanted) || matches.at(-1)?.line === line) continue
+          if (matches.length === limit) return { attempt: place.number, matches, next: line }
+          matches.push({ line, text: one.slice(0, SHOWN) })
+        }
       }
-      line++
+      first += newlinesIn(bytes)
     }
     return { attempt: place.number, matches, next: null }
   }
 }
 
-function extend(known: Known, bytes: Uint8Array): void {
-  for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) {
-    known.newlines++
-    if (known.newlines % EVERY === 0) known.offsets.push(known.bytes + at + 1)
+/**
+ * Whole lines in large pieces, most of which hold nothing that is searched for and are never cut into lines: that makes a gigabyte bearable.
+ * A line beyond all measure is cut, or it would have to fit into memory.
+ */
+async function* searchable(parts: AsyncIterable<LogPart>): AsyncGenerator<Buffer, void, undefined> {
+  let held: Uint8Array[] = []
+  let size = 0
+  for await (const { bytes } of parts) {
+    held.push(bytes)
+    size += bytes.length
+    const end = size >= LONGEST_LINE_BYTES ? bytes.length : size >= PIECE_BYTES ? bytes.lastIndexOf(NEWLINE) + 1 : 0
+    if (end === 0) continue
+    held[held.length - 1] = bytes.subarray(0, end)
+    yield Buffer.concat(held)
+    held = end < bytes.length ? [bytes.subarray(end)] : []
+    size = bytes.length - end
   }
-  known.bytes += bytes.length
-  if (bytes.length > 0) known.atStart = bytes[bytes.length - 1] === NEWLINE
+  if (size > 0) yield Buffer.concat(held)
 }
 
-/** Without their ends; decoded in large pieces, which is what makes a gigabyte bearable. */
-async function* linesOf(parts: AsyncIterable<LogPart>): AsyncGenerator<string, void, undefined> {
-  const decoder = new TextDecoder()
-  let rest = ''
-  for await (const { bytes } of parts) {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n')
-    rest = lines.pop()!
-    yield* lines
-  }
-  rest += decoder.decode()
-  if (rest !== '') yield rest
+function newlinesIn(bytes: Uint8Array): number {
+  let count = 0
+  for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) count++
+  return count
 }

@@ -3,14 +3,14 @@ import { test } from 'node:test'
 import { completeBytes } from '../handlers/logs.ts'
 import { type LogPart, offsetOfTail } from './log.ts'
 
-/** The text cut into parts of `size` bytes. */
-async function* partsOf(text: string, size: number): AsyncGenerator<LogPart> {
+/** The text from an offset on, cut into parts of `size` bytes. */
+async function* partsOf(text: string, size: number, start: number): AsyncGenerator<LogPart> {
   const bytes = Buffer.from(text)
-  for (let position = 0; position < bytes.length; position += size) yield await Promise.resolve({ position, bytes: bytes.subarray(position, position + size) })
+  for (let position = start; position < bytes.length; position += size) yield await Promise.resolve({ position, bytes: bytes.subarray(position, position + size) })
 }
 
 async function tail(text: string, lines: number, size: number): Promise<string> {
-  return Buffer.from(text).subarray(await offsetOfTail(partsOf(text, size), lines)).toString()
+  return Buffer.from(text).subarray(await offsetOfTail((start) => partsOf(text, size, start), Buffer.byteLength(text), lines)).toString()
 }
 
 test('a tail is what tail(1) prints, wherever the parts end', async () => {
@@ -25,6 +25,20 @@ test('a tail is what tail(1) prints, wherever the parts end', async () => {
     assert.equal(await tail('unfinished', 1, size), 'unfinished')
     assert.equal(await tail('', 4, size), '')
   }
+})
+
+test('a tail looks no further back than it must', async () => {
+  const text = 'a line of a long log\n'.repeat(100_000)
+  const asked: number[] = []
+  const from = (start: number): AsyncIterable<LogPart> => {
+    asked.push(start)
+    return partsOf(text, 50_000, start)
+  }
+  assert.equal(await offsetOfTail(from, text.length, 10), text.length - 210)
+  assert.deepEqual(asked, [text.length - 65_536])
+  assert.equal(await offsetOfTail(from, text.length, 4000), text.length - 84_000)
+  assert.equal(await offsetOfTail(from, text.length, 1_000_000), 0)
+  assert.equal(asked.at(-1), 0)
 })
 
 test('characters that are cut in two wait for their other half', () => {

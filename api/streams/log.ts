@@ -2,10 +2,9 @@
  * Ring: api. A build's log as a stream: while it grows, from the rows that the worker writes; afterwards from the blob they
  * became. A reader does not notice the change from one to the other.
  */
-import { Readable } from 'node:stream'
-import { createZstdDecompress } from 'node:zlib'
 import { parseDigest } from '../../castore/digest.ts'
 import { findLog, type FoundLog, readLogChunks } from '../../state/logs.ts'
+import { SeekableBlob } from '../../store/blobs/seekable.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { buildsOfPath } from '../queries/paths.ts'
 import type { ChangeHub } from './hub.ts'
@@ -27,6 +26,8 @@ export interface LogPart {
 
 /** New log lines need not be seen faster than one can read. */
 const FOLLOW_MILLISECONDS = 200
+/** Of the end of a log, looked at first for its last lines. */
+const TAIL_BYTES = 64 * 1024
 
 /** Parts of the log of one attempt, in order and without gaps. */
 export async function* logParts(dependencies: ApiDependencies, buildId: number, place: FoundLog, options: LogOptions): AsyncGenerator<LogPart, void, undefined> {
@@ -36,11 +37,7 @@ export async function* logParts(dependencies: ApiDependencies, buildId: number, 
   let position = options.start
   while (position < end) {
     if (current.blob !== null) {
-      for await (const part of blobParts(dependencies, current.blob, position)) {
-        yield cut(part, end)
-        position = part.position + part.bytes.length
-        if (position >= end) return
-      }
+      yield* (await SeekableBlob.open(dependencies.store.blobs, parseDigest(current.blob))).read(position, end)
       return
     }
     const since = options.follow?.hub.seen() ?? 0
@@ -68,39 +65,34 @@ function cut(part: LogPart, end: number): LogPart {
   return part.position + part.bytes.length > end ? { position: part.position, bytes: part.bytes.subarray(0, end - part.position) } : part
 }
 
-async function* blobParts({ store }: ApiDependencies, blob: string, start: number): AsyncGenerator<LogPart, void, undefined> {
-  const decompressor = createZstdDecompress()
-  const compressed = Readable.from(store.blobs.open(parseDigest(blob)), { objectMode: false })
-  compressed.once('error', (error) => decompressor.destroy(error))
-  compressed.pipe(decompressor)
-  let position = 0
-  try {
-    for await (const bytes of decompressor as AsyncIterable<Buffer>) {
-      const skip = Math.max(0, start - position)
-      if (skip < bytes.length) yield { position: position + skip, bytes: bytes.subarray(skip) }
-      position += bytes.length
-    }
-  } finally {
-    compressed.destroy()
-    decompressor.destroy()
+/**
+ * Where the last `lines` lines begin. An unfinished last line counts as one. `partsFrom` gives the log from an offset on; it is asked for more and
+ * more of the end, so that the tail of a gigabyte is not the reading of a gigabyte.
+ */
+export async function offsetOfTail(partsFrom: (start: number) => AsyncIterable<LogPart>, length: number, lines: number): Promise<number> {
+  for (let back = TAIL_BYTES; ; back *= 8) {
+    const start = Math.max(0, length - back)
+    const found = await offsetOfTailFrom(partsFrom(start), start, lines)
+    if (found !== undefined || start === 0) return found ?? 0
   }
 }
 
-/** Where the last `lines` lines begin. An unfinished last line counts as one. */
-export async function offsetOfTail(parts: AsyncIterable<LogPart>, lines: number): Promise<number> {
+/** Undefined where the last lines begin before `start`, or may. */
+async function offsetOfTailFrom(parts: AsyncIterable<LogPart>, start: number, lines: number): Promise<number | undefined> {
   const NEWLINE = 10
   // starts of the last lines, in a ring; one more, since a line that has only just been begun is none yet
   const starts = new Float64Array(lines + 1)
-  let count = 1
-  let length = 0
+  // only the log's first byte is known to begin a line
+  let count = start === 0 ? 1 : 0
+  let length = start
   for await (const { position, bytes } of parts) {
     for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) starts[count++ % starts.length] = position + at + 1
     length = position + bytes.length
   }
   if (lines === 0) return length
-  const begun = starts[(count - 1) % starts.length] === length ? 1 : 0
+  const begun = count > 0 && starts[(count - 1) % starts.length] === length ? 1 : 0
   const first = count - begun - lines
-  return first <= 0 ? 0 : starts[first % starts.length]!
+  return first < 0 ? undefined : starts[first % starts.length]!
 }
 
 /** The log of the newest attempt at a derivation or at what made an output path, by base name; undefined where there is none. */
