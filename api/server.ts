@@ -16,6 +16,7 @@ import { logHandlers } from './handlers/logs.ts'
 import { projectHandlers } from './handlers/projects.ts'
 import { resultHandlers } from './handlers/results.ts'
 import { storeHandlers } from './handlers/store.ts'
+import { tokenHandlers } from './handlers/tokens.ts'
 import { uploadHandlers } from './handlers/uploads.ts'
 import { viewHandlers } from './handlers/views.ts'
 import { authorisation } from './http/authorise.ts'
@@ -64,6 +65,7 @@ export async function startApi(dependencies: ApiDependencies, options: ApiOption
     ...comparisonHandlers(dependencies),
     ...resultHandlers(dependencies),
     ...viewHandlers(dependencies),
+    ...tokenHandlers(dependencies),
   }
   const authorise = authorisation(dependencies)
   const app = express()

@@ -5,10 +5,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { sql, type Kysely } from 'kysely'
 import type { Scope } from '../contract/api-routes.ts'
+import { type TokenScope, tokenScope } from '../contract/token-routes.ts'
 
-export type TokenScope = Exclude<Scope, 'open'>
-/** In the order in which they are shown. `administer` includes all others; the others include `read`. */
-export const TOKEN_SCOPES: readonly TokenScope[] = ['read', 'submit', 'restart', 'upload', 'configure', 'administer']
+export type { TokenScope }
+export const TOKEN_SCOPES: readonly TokenScope[] = tokenScope.options
 
 export interface TokenRow {
   readonly id: number

@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import * as api from './api.ts'
 import { JOBSET_ROUTES } from './jobset-routes.ts'
+import { TOKEN_ROUTES } from './token-routes.ts'
 import { VIEW_ROUTES } from './view-routes.ts'
 
 /** What a token may be allowed to do; each route needs one of them. `open` needs none. */
@@ -49,6 +50,7 @@ const lastEventId = z.object({ 'last-event-id': z.string().regex(/^[0-9]{1,19}(-
 export const ROUTES = {
   ...JOBSET_ROUTES,
   ...VIEW_ROUTES,
+  ...TOKEN_ROUTES,
   submitEvaluation: {
     method: 'post', path: '/api/v1/evaluations', tag: 'evaluations', scope: 'submit',
     summary: 'Submit an evaluation. With an idempotency key, a repeated submission answers with the first one\'s evaluation (200).',
