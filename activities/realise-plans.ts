@@ -6,11 +6,21 @@ import type { Settings } from '../config/settings.ts'
 import { buildQueue, FETCH_QUEUE } from '../contract/queues.ts'
 import type { RealisePlan } from '../contract/workflows.ts'
 import type { Database } from '../state/database.ts'
+import { sharesOf } from '../state/jobsets.ts'
 import type { NodeRow } from '../state/nodes.ts'
 import { type Service, serviceOf } from '../state/workers.ts'
 
 /** How long an answer about workers is good for. */
 const SERVICE_MILLISECONDS = 2000
+
+/** How long a jobset's shares are believed; a change has its effect on what is planned after that. */
+const SHARES_MILLISECONDS = 10_000
+const REMEMBERED = 1000
+/** Shares that a jobset has by default: one turn of everybody's. */
+const USUAL_SHARES = 100
+
+/** With whom a node takes turns, and how many. */
+type Turns = Pick<RealisePlan, 'fairnessKey' | 'fairnessWeight'>
 
 /** What a plan depends on. */
 export type Plannable = Pick<NodeRow, 'kind' | 'substitutable' | 'system' | 'features' | 'priority'>
@@ -20,15 +30,17 @@ export class RealisePlanner {
   readonly #limits: Settings['limits']
   readonly #services = new Map<string, { readonly service: Promise<Service>; readonly until: number }>()
 
+  readonly #turns = new Map<number, { readonly turns: Promise<Turns>; readonly until: number }>()
+
   constructor(db: Database, limits: Settings['limits']) {
     this.#db = db
     this.#limits = limits
   }
 
-  /** `evaluationId`: the first evaluation that wanted it, with which it shares its turns. */
+  /** `evaluationId`: the first evaluation that wanted it. Its jobset's nodes share their turns; a submission has turns of its own. */
   async planOf(node: Plannable, evaluationId: number | null): Promise<RealisePlan> {
-    const fairness = evaluationId === null ? '' : `evaluation-${evaluationId}`
-    if (node.kind === 'fetch' || node.substitutable) return { queue: FETCH_QUEUE, workerWaitSeconds: 0, priority: node.priority, fairnessKey: fairness }
+    const turns = evaluationId === null ? { fairnessKey: '' } : await this.#turnsOf(evaluationId)
+    if (node.kind === 'fetch' || node.substitutable) return { queue: FETCH_QUEUE, workerWaitSeconds: 0, priority: node.priority, ...turns }
     const { live, known } = await this.#service(node.system, node.features)
     const { workerWaitSeconds, idleWorkerWaitSeconds } = this.#limits
     return {
@@ -36,8 +48,20 @@ export class RealisePlanner {
       // while somebody serves it, it may wait as long as the queue is
       workerWaitSeconds: live ? 0 : known ? workerWaitSeconds : idleWorkerWaitSeconds,
       priority: node.priority,
-      fairnessKey: fairness,
+      ...turns,
     }
+  }
+
+  async #turnsOf(evaluationId: number): Promise<Turns> {
+    const known = this.#turns.get(evaluationId)
+    if (known && known.until > Date.now()) return await known.turns
+    const turns = sharesOf(this.#db, evaluationId).then((jobset): Turns => (jobset
+      ? { fairnessKey: `jobset-${jobset.jobsetId}`, fairnessWeight: jobset.shares / USUAL_SHARES }
+      : { fairnessKey: `evaluation-${evaluationId}` }))
+    if (this.#turns.size >= REMEMBERED) this.#turns.clear()
+    this.#turns.set(evaluationId, { turns, until: Date.now() + SHARES_MILLISECONDS })
+    turns.catch(() => this.#turns.delete(evaluationId))
+    return await turns
   }
 
   async #service(system: string, features: readonly string[]): Promise<Service> {

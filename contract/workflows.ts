@@ -25,6 +25,8 @@ export interface RealisePlan {
   readonly priority: number
   /** What tasks of one queue and priority are dealt out fairly between. */
   readonly fairnessKey: string
+  /** Its part of the turns beside other keys' parts; 1 without it. */
+  readonly fairnessWeight?: number
 }
 
 /** Answer of the plan step. */
@@ -40,6 +42,8 @@ export interface WakeSignal {
   readonly waiter: number
   /** Whether one of a node's inputs failed. */
   readonly failed: boolean
+  /** The node's priority by now: it may have been moved to the front while it waited. */
+  readonly priority?: number
 }
 
 /** `again`: what the plan was made from has changed (another address of a download, a cache that lacked a path): plan anew. */

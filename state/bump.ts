@@ -1,6 +1,8 @@
 /**
- * Ring: state. Moving builds to the front: they and the unfinished inputs below them become most urgent. What waits in a task queue is moved
- * there by Temporal (Motion.raise); what is planned later takes its priority from its row. Upstream counterpart: Hydra's globalpriority.
+ * Ring: state. Moving builds to the front: they and the unfinished inputs below them become most urgent. What waits in a task queue can't be
+ * moved there (Temporal 1.29 leaves a scheduled activity's priority as it is), so it begins a new run, whose task goes to the front; a worker that
+ * has just taken the old task finds its run over, or has the node and then nothing is begun. What waits for inputs, or is planned later, takes its
+ * priority from its row. Upstream counterpart: Hydra's globalpriority.
  */
 import { sql } from 'kysely'
 import { FirnError } from '../contract/errors.ts'
@@ -11,7 +13,7 @@ import type { Motion } from './motion.ts'
 const FRONT = 1
 
 async function raise(db: Database, motion: Motion, keys: readonly string[]): Promise<number[]> {
-  const { rows } = await sql<{ id: number; key: string; state: string }>`
+  const { rows } = await sql<{ id: number; key: string; state: string; run: number }>`
     with recursive below(key) as (
       select unnest(${keys}::text[])
       union
@@ -19,8 +21,9 @@ async function raise(db: Database, motion: Motion, keys: readonly string[]): Pro
     ), locked as (
       select n.id from below b join node n on n.key = b.key where n.state in ('waiting', 'queued') and n.priority > ${FRONT} order by n.key for update of n
     )
-    update node n set priority = ${FRONT} from locked where n.id = locked.id returning n.id, n.key, n.state`.execute(db)
-  await motion.raise(rows.filter((row) => row.state === 'queued').map((row) => row.key), FRONT)
+    update node n set priority = ${FRONT}, run = case when n.state = 'queued' then n.run + 1 else n.run end, touched_at = now()
+    from locked where n.id = locked.id returning n.id, n.key, n.state, n.run`.execute(db)
+  await motion.startNodes(rows.filter((row) => row.state === 'queued').map((row) => ({ nodeKey: row.key, buildId: row.id, run: row.run, priority: FRONT })))
   return rows.map((row) => row.id).sort((a, b) => a - b)
 }
 

@@ -94,6 +94,11 @@ export async function jobsetIdsOf(db: Database, projectId: number): Promise<numb
   return (await sql<{ id: number }>`select id from jobset where project_id = ${projectId} order by id`.execute(db)).rows.map((row) => row.id)
 }
 
+/** The jobset of an evaluation and its part of the farm; undefined for a submission. */
+export async function sharesOf(db: Database, evaluationId: number): Promise<{ readonly jobsetId: number; readonly shares: number } | undefined> {
+  return (await sql<{ jobsetId: number; shares: number }>`select s.id as "jobsetId", s.shares from evaluation e join jobset s on s.id = e.jobset_id where e.id = ${evaluationId}`.execute(db)).rows[0]
+}
+
 /** When jobsets are looked at by themselves: what Temporal's schedules are made from. */
 export interface Timing {
   readonly jobsetId: number

@@ -14,7 +14,7 @@ import { evaluationWorkflowId, jobsetWorkflowId, nodeWorkflowId, WORKFLOW_QUEUE 
 import type { EvaluationInput, JobsetTarget, NodeInput, WakeSignal } from '../contract/workflows.ts'
 import type { Database } from './database.ts'
 import type { Timing } from './jobsets.ts'
-import { raisePriority, setSchedules } from './schedules.ts'
+import { setSchedules } from './schedules.ts'
 import { forgetWaiters, type ReadyWaiter, settled } from './waiters.ts'
 
 export interface TemporalSettings {
@@ -37,8 +37,6 @@ export interface Motion {
   startNodes(nodes: readonly (NodeInput & { readonly priority: number })[]): Promise<void>
   /** Starts workflows of runs that should have one, without touching one that runs. */
   ensureNodes(nodes: readonly (NodeInput & { readonly priority: number })[]): Promise<void>
-  /** Moves what waits in a task queue to another priority there; what has started meanwhile stays. */
-  raise(keys: readonly NodeKey[], priority: number): Promise<void>
   /** Lets a jobset's check run (a project's: of its declarative file), after one that runs now. */
   checkJobset(target: JobsetTarget): Promise<void>
   /** Temporal's schedules of jobsets: makes those that differ or are missing, removes what isn't given. With `only`, that jobset's alone. */
@@ -117,7 +115,6 @@ export function motionOf(client: Client, close: () => Promise<void>): Motion {
     },
     startNodes: async (nodes) => { await Promise.all(nodes.map((node) => limit(start, node, 'TERMINATE_EXISTING'))) },
     ensureNodes: async (nodes) => { await Promise.all(nodes.map((node) => limit(start, node, 'USE_EXISTING'))) },
-    raise: async (keys, priority) => { await Promise.all(keys.map((key) => limit(raisePriority, client, nodeWorkflowId(key), priority))) },
     checkJobset: async (target) => {
       await client.workflow.signalWithStart('jobset', {
         workflowId: jobsetWorkflowId(target),
@@ -132,7 +129,7 @@ export function motionOf(client: Client, close: () => Promise<void>): Motion {
     stopEvaluation: (evaluationId) => terminate(evaluationWorkflowId(evaluationId), 'cancelled'),
     wake: async (waiters) => {
       await Promise.all(waiters.map((waiter) => limit(async () => {
-        const signal: WakeSignal = { waiter: waiter.id, failed: waiter.failed }
+        const signal: WakeSignal = { waiter: waiter.id, failed: waiter.failed, ...(waiter.priority === null ? {} : { priority: waiter.priority }) }
         await client.workflow.getHandle(waiter.workflowId).signal('wake', signal).catch(ignoreNotFound)
       })))
     },

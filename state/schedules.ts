@@ -1,14 +1,12 @@
 /**
  * Ring: state. Temporal's schedules of jobsets, made from the table: polling is an interval, cron is cron. What is scheduled is a small workflow
- * that writes a trigger. And the priority of tasks that wait in a queue already.
+ * that writes a trigger.
  */
-import { type Client, ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy, WorkflowNotFoundError } from '@temporalio/client'
+import { type Client, ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client'
 import { jobsetScheduleId, WORKFLOW_QUEUE } from '../contract/queues.ts'
 import type { Timing } from './jobsets.ts'
 
 const PREFIX = jobsetScheduleId(0).slice(0, -1)
-/** gRPC's NOT_FOUND and FAILED_PRECONDITION: the workflow or its activity has ended meanwhile. */
-const GONE = [5, 9]
 
 /** What a schedule is made from, to tell whether one is as it should be. */
 function fingerprint({ pollSeconds, schedule }: Timing): string {
@@ -72,20 +70,4 @@ async function removeOne(client: Client, jobsetId: number): Promise<void> {
   await client.schedule.getHandle(jobsetScheduleId(jobsetId)).delete().catch((error: unknown) => {
     if (!(error instanceof ScheduleNotFoundError)) throw error
   })
-}
-
-/** Gives a node's waiting activity another priority: the server puts its task into the queue anew. */
-export async function raisePriority(client: Client, workflowId: string, priority: number): Promise<void> {
-  try {
-    await client.workflowService.updateActivityOptions({
-      namespace: client.options.namespace,
-      execution: { workflowId },
-      type: 'realiseNode',
-      activityOptions: { priority: { priorityKey: priority } },
-      updateMask: { paths: ['priority.priorityKey'] },
-    })
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError || GONE.includes((error as { code?: number }).code ?? 0)) return
-    throw error
-  }
 }

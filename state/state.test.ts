@@ -95,7 +95,7 @@ test('who registers as waiter sees what ended before, and whoever records an out
   assert.notEqual(waiter, undefined)
   await recordOutcome(db, b!, { outcome: succeeded })
   const ready = await settled(db, [base('b')])
-  assert.deepEqual(ready, [{ id: waiter, workflowId: `node:${base('top')}`, failed: false }])
+  assert.deepEqual(ready, [{ id: waiter, workflowId: `node:${base('top')}`, failed: false, priority: 3 }])
   assert.equal((await readNodes(db, [base('top')])).get(base('top'))!.state, 'queued')
   await forgetWaiters(db, [waiter!])
   assert.equal(await registerWaiter(db, `node:${base('top')}`, 'all', [base('a'), base('b')]), undefined)

@@ -16,6 +16,8 @@ export interface ReadyWaiter {
   readonly workflowId: string
   /** For a node's workflow: whether one of its inputs failed. */
   readonly failed: boolean
+  /** A node's, by now; null for an evaluation. */
+  readonly priority: number | null
 }
 
 /**
@@ -74,7 +76,8 @@ export async function settled(db: Database, keys: readonly NodeKey[], named: rea
     with ready as (
       select w.id, w.workflow_id, exists(
         select from node_input i join node n on n.key = i.input_key
-        where i.node_key = substr(w.workflow_id, ${nodeWorkflowId('').length + 1}) and n.state = 'failed') as failed
+        where i.node_key = substr(w.workflow_id, ${nodeWorkflowId('').length + 1}) and n.state = 'failed') as failed,
+        (select n.priority from node n where n.key = substr(w.workflow_id, ${nodeWorkflowId('').length + 1}) and starts_with(w.workflow_id, ${nodeWorkflowId('')})) as priority
       from waiter w
       where w.id = any(${waiterIds}) and (w.mode = 'any' or not exists(select from waiter_node p where p.waiter_id = w.id))
     ), locked as (
@@ -85,9 +88,9 @@ export async function settled(db: Database, keys: readonly NodeKey[], named: rea
     ), event as (
       insert into event (node_id, kind, data) select id, 'build.queued', jsonb_build_object('name', name) from queued
     )
-    select id, workflow_id as "workflowId", failed from ready
-    union all select null, pg_notify('firn_node', k)::text, null from unnest(${keys}::text[]) as k
-    union all select null, pg_notify('firn_event', '')::text, null`.execute(db)
+    select id, workflow_id as "workflowId", failed, priority from ready
+    union all select null, pg_notify('firn_node', k)::text, null, null from unnest(${keys}::text[]) as k
+    union all select null, pg_notify('firn_event', '')::text, null, null`.execute(db)
   return rows.filter((row) => row.id !== null)
 }
 

@@ -59,8 +59,13 @@ async function run(input: NodeInput, woken: ReadonlyMap<number, WakeSignal>): Pr
     case 'wait':
       if (step.startInputs) await startInputs(input)
       await condition(() => woken.has(step.waiter))
-      return woken.get(step.waiter)?.failed ? await local.failDependent(input) : await realise(input, step.plan)
+      return await goOn(input, step.plan, woken.get(step.waiter))
   }
+}
+
+async function goOn(input: NodeInput, plan: RealisePlan, { failed, priority }: Partial<WakeSignal> = {}): Promise<RealiseResult> {
+  if (failed) return await local.failDependent(input)
+  return await realise(input, priority === undefined ? plan : { ...plan, priority })
 }
 
 async function realise(input: NodeInput, plan: RealisePlan): Promise<RealiseResult> {
@@ -71,7 +76,7 @@ async function realise(input: NodeInput, plan: RealisePlan): Promise<RealiseResu
     heartbeatTimeout: '10 seconds',
     ...(plan.workerWaitSeconds > 0 ? { scheduleToStartTimeout: plan.workerWaitSeconds * 1000 } : {}),
     retry: { initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '1 minute', maximumAttempts: TRIES },
-    priority: { priorityKey: plan.priority, ...(plan.fairnessKey === '' ? {} : { fairnessKey: plan.fairnessKey }) },
+    priority: { priorityKey: plan.priority, ...(plan.fairnessKey === '' ? {} : { fairnessKey: plan.fairnessKey }), ...(plan.fairnessWeight === undefined ? {} : { fairnessWeight: plan.fairnessWeight }) },
   })
   try {
     return await realiseNode(input)
