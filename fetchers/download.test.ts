@@ -176,8 +176,8 @@ describe('downloads', () => {
   })
 
   test('cancelled while it waits or reads', async () => {
-    const url = server.file('/slow', { content: CONTENT, breaks: 1, breakAfter: 1000, stall: true })
     for (const delay of [0, 100]) {
+      const url = server.file(`/slow-${delay}`, { content: CONTENT, breaks: 1, breakAfter: 1000, stall: true })
       const controller = new AbortController()
       setTimeout(() => controller.abort(), delay)
       await assert.rejects(get(url, { signal: controller.signal, checked: true }), { name: 'AbortError' })

@@ -21,7 +21,7 @@ describe('the dashboard', () => {
     rows = await startFarmOfRows()
     context = await browser.newContext({ viewport: { width: 1280, height: 800 } })
     page = await context.newPage()
-    page.setDefaultTimeout(10_000)
+    page.setDefaultTimeout(60_000)
     errors = watchForErrors(page)
   })
   after(async () => {
