@@ -14,7 +14,7 @@ const LINTS: Readonly<Record<string, readonly string[]>> = {
   rings: ['run', '--silent', 'lint:rings'],
 }
 /** Longest that one file of tests may take: the end-to-end run downloads and compiles. */
-const FILE_SECONDS = 900
+const FILE_SECONDS = 600
 /** Longest that all of them may take: then whatever hangs is named and killed, so that the summary still comes. */
 const RUN_SECONDS = 1140
 /** Marks the processes of this run, however far they detach themselves: Node's runner waits for all who hold its pipes. */

@@ -5,7 +5,7 @@
  */
 import { PRECEDENCES, RULES, START } from './grammar.ts'
 import { makeTables, type Tables } from './lalr.ts'
-import type { Tokens } from './lexer.ts'
+import type { Tokens } from './token-buffer.ts'
 import { END_OF_FILE, FAILURE, TOKEN_NAMES } from './tokens.ts'
 
 export interface Diagnosis {

@@ -7,37 +7,11 @@
  * here is known only at the first character that can't be in one; `plainUntil` remembers that place, so that a chain of
  * selections is scanned once.
  */
+import { CLASSES, DIGIT, LETTER, PATH_CHARACTER, SCHEME, SINGLE, SPACE, URI_CHARACTER, WORD, WORD_START } from './characters.ts'
+import { TextLexer } from './text-lexer.ts'
+import { BOTTOM, IN_INDENTED, IN_PATH, IN_PATH_AFTER_SLASH, IN_STRING, NORMAL, type Tokens } from './token-buffer.ts'
 import * as T from './tokens.ts'
 
-export interface Tokens {
-  readonly count: number
-  readonly kinds: Uint8Array
-  /** Offsets of each token's first byte and of the byte after its last. */
-  readonly starts: Int32Array
-  readonly ends: Int32Array
-  /** Why the last token is FAILURE. */
-  readonly failure: string | undefined
-}
-
-const NORMAL = 0
-const IN_STRING = 1
-const IN_INDENTED = 2
-const IN_PATH = 3
-const IN_PATH_AFTER_SLASH = 4
-/** The bottom of the stack: a stray `}` does not pop it. */
-const BOTTOM = 5
-
-const WORD_START = 1
-const WORD = 2
-const PATH_CHARACTER = 4
-const DIGIT = 8
-const SCHEME = 16
-const URI_CHARACTER = 32
-const SPACE = 64
-const LETTER = 128
-
-const CLASSES = characterClasses()
-const SINGLE = singleCharacters()
 const KEYWORDS: ReadonlyMap<string, number> = new Map([
   ['if', T.IF], ['then', T.THEN], ['else', T.ELSE], ['assert', T.ASSERT], ['with', T.WITH], ['let', T.LET], ['in', T.IN],
   ['rec', T.REC], ['inherit', T.INHERIT], ['or', T.OR_WORD],
@@ -48,27 +22,14 @@ export function tokenize(text: string, options: { readonly pipeOperators: boolea
   return new Lexer(text, options.pipeOperators).run()
 }
 
-class Lexer {
-  private readonly text: string
-  private readonly length: number
+class Lexer extends TextLexer {
   private readonly pipeOperators: boolean
-  private kinds: Uint8Array
-  private starts: Int32Array
-  private ends: Int32Array
-  private count = 0
-  private failure: string | undefined
   /** No path and no URI begins before this offset. */
   private plainUntil = 0
-  private readonly modes: number[] = [BOTTOM]
 
   constructor(text: string, pipeOperators: boolean) {
-    this.text = text
-    this.length = text.length
+    super(text)
     this.pipeOperators = pipeOperators
-    const guess = (text.length >> 2) + 16
-    this.kinds = new Uint8Array(guess)
-    this.starts = new Int32Array(guess)
-    this.ends = new Int32Array(guess)
   }
 
   run(): Tokens {
@@ -80,49 +41,7 @@ class Lexer {
       else if (mode === IN_PATH || mode === IN_PATH_AFTER_SLASH) offset = this.path(offset, mode)
       else offset = this.normal(offset)
     }
-    return { count: this.count, kinds: this.kinds, starts: this.starts, ends: this.ends, failure: this.failure }
-  }
-
-  private emit(kind: number, start: number, end: number): number {
-    const at = this.count
-    if (at === this.kinds.length) this.grow()
-    this.kinds[at] = kind
-    this.starts[at] = start
-    this.ends[at] = end
-    this.count = at + 1
-    return end
-  }
-
-  private grow(): void {
-    const size = this.kinds.length * 2
-    const kinds = new Uint8Array(size)
-    const starts = new Int32Array(size)
-    const ends = new Int32Array(size)
-    kinds.set(this.kinds)
-    starts.set(this.starts)
-    ends.set(this.ends)
-    this.kinds = kinds
-    this.starts = starts
-    this.ends = ends
-  }
-
-  private end(start = this.length): number {
-    this.emit(T.END_OF_FILE, start, this.length)
-    return -1
-  }
-
-  private fail(message: string, start: number, end: number): number {
-    this.emit(T.FAILURE, start, end)
-    this.failure = message
-    return -1
-  }
-
-  private pop(): void {
-    this.modes.pop()
-  }
-
-  private classAt(offset: number): number {
-    return offset < this.length ? CLASSES[this.text.charCodeAt(offset)]! : 0
+    return this.tokens()
   }
 
   /** Tokens outside of strings, until the mode changes or the text ends. */
@@ -260,24 +179,6 @@ class Lexer {
     return 0
   }
 
-  /** `(/seg)+/?` from a slash on; returns its end. */
-  private pathSegments(slash: number): number {
-    const { text, length } = this
-    let end = slash
-    while (end < length && text.charCodeAt(end) === 47) {
-      let segment = end + 1
-      while (segment < length && CLASSES[text.charCodeAt(segment)]! & PATH_CHARACTER) segment++
-      if (segment === end + 1) return end > slash ? end + 1 : end
-      end = segment
-    }
-    return end
-  }
-
-  private emitPath(kind: number, start: number, end: number): number {
-    this.modes.push(this.text.charCodeAt(end - 1) === 47 ? IN_PATH_AFTER_SLASH : IN_PATH)
-    return this.emit(kind, start, end)
-  }
-
   private homePath(start: number): number {
     const { text } = this
     if (text.charCodeAt(start + 1) !== 47) return 0
@@ -373,110 +274,6 @@ class Lexer {
       end++
     }
   }
-
-  /** One piece of a `"` string. */
-  private string(start: number): number {
-    const { text, length } = this
-    let end = start
-    while (end < length) {
-      const code = text.charCodeAt(end)
-      if (code === 34 /* " */) break
-      if (code === 92 /* \ */) {
-        if (end + 1 >= length) break
-        end += 2
-      } else if (code === 36 /* $ */) {
-        const next = text.charCodeAt(end + 1)
-        if (next === 123 || end + 1 >= length) break
-        if (next === 34) end++
-        else if (next === 92) {
-          if (end + 2 >= length) break
-          end += 3
-        } else end += 2
-      } else end++
-    }
-    if (end > start) return this.emit(T.STRING, start, end)
-    if (end >= length) return this.end()
-    const code = text.charCodeAt(end)
-    if (code === 34) {
-      this.pop()
-      return this.emit(T.QUOTE, end, end + 1)
-    }
-    if (code === 36 && text.charCodeAt(end + 1) === 123) {
-      this.modes.push(NORMAL)
-      return this.emit(T.INTERPOLATION, end, end + 2)
-    }
-    // a lone `$` or `\` before the end of the file
-    return this.end(end)
-  }
-
-  private openIndented(start: number): number {
-    const { text } = this
-    let end = start + 2
-    while (text.charCodeAt(end) === 32) end++
-    if (text.charCodeAt(end) === 10) end++
-    else end = start + 2
-    this.modes.push(IN_INDENTED)
-    return this.emit(T.INDENTED_OPEN, start, end)
-  }
-
-  /** One piece of a `''` string. Pieces that are escapes are told from plain ones by their first bytes (see strings.ts). */
-  private indented(start: number): number {
-    const { text, length } = this
-    let end = start
-    while (end < length) {
-      const code = text.charCodeAt(end)
-      if (code === 36 /* $ */) {
-        const next = text.charCodeAt(end + 1)
-        if (next === 123 || next === 39 || end + 1 >= length) break
-        end += 2
-      } else if (code === 39 /* ' */) {
-        const next = text.charCodeAt(end + 1)
-        if (next === 39 || next === 36 || end + 1 >= length) break
-        end += 2
-      } else end++
-    }
-    if (end > start) return this.emit(T.INDENTED_STRING, start, end)
-    if (end >= length) return this.end()
-    if (text.charCodeAt(end) === 36) {
-      if (text.charCodeAt(end + 1) === 123) {
-        this.modes.push(NORMAL)
-        return this.emit(T.INTERPOLATION, end, end + 2)
-      }
-      return this.emit(T.INDENTED_STRING, end, end + 1)
-    }
-    if (text.charCodeAt(end + 1) !== 39) return this.emit(T.INDENTED_STRING, end, end + 1)
-    const third = end + 2 < length ? text.charCodeAt(end + 2) : 0
-    if (third === 36 || third === 39) return this.emit(T.INDENTED_STRING, end, end + 3)
-    if (third === 92 && end + 3 < length) return this.emit(T.INDENTED_STRING, end, end + 4)
-    this.pop()
-    return this.emit(T.INDENTED_CLOSE, end, end + 2)
-  }
-
-  /** One piece after a path's first. */
-  private path(start: number, mode: number): number {
-    const { text, length } = this
-    if (text.charCodeAt(start) === 36 && text.charCodeAt(start + 1) === 123) {
-      this.modes[this.modes.length - 1] = IN_PATH
-      this.modes.push(NORMAL)
-      return this.emit(T.INTERPOLATION, start, start + 2)
-    }
-    let end = start
-    while (end < length && CLASSES[text.charCodeAt(end)]! & PATH_CHARACTER) end++
-    if (end < length && text.charCodeAt(end) === 47) {
-      const segments = this.pathSegments(end)
-      end = segments > end ? segments : end + 1
-    }
-    if (end > start) {
-      this.modes[this.modes.length - 1] = text.charCodeAt(end - 1) === 47 ? IN_PATH_AFTER_SLASH : IN_PATH
-      return this.emit(T.STRING, start, end)
-    }
-    // at the end of the file Nix's scanner does not move on, so what it reports there stands where the last token began
-    const last = this.count - 1
-    if (mode === IN_PATH_AFTER_SLASH) return this.fail('path has a trailing slash', start < length ? start : this.starts[last]!, start)
-    this.pop()
-    this.emit(T.PATH_END, start < length ? start : this.starts[Math.max(0, last - 1)]!, start)
-    return start
-  }
 }
 
 /** As strtod's ERANGE: too large, or not zero and too small for a normal number. */
@@ -484,34 +281,4 @@ function outOfRange(literal: string): boolean {
   const value = Number(literal)
   if (!Number.isFinite(value)) return true
   return Math.abs(value) < 2.2250738585072014e-308 && /[1-9]/.test(literal.replace(/[eE].*$/, ''))
-}
-
-function characterClasses(): Uint8Array {
-  const classes = new Uint8Array(256)
-  const add = (characters: string, flags: number): void => {
-    for (const character of characters) {
-      const code = character.charCodeAt(0)
-      classes[code] = classes[code]! | flags
-    }
-  }
-  const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
-  const digits = '0123456789'
-  add(letters, LETTER | WORD_START | WORD | PATH_CHARACTER | SCHEME | URI_CHARACTER)
-  add(digits, DIGIT | WORD | PATH_CHARACTER | SCHEME | URI_CHARACTER)
-  add('_', WORD_START | WORD | PATH_CHARACTER)
-  add("'-", WORD)
-  add('.-+', PATH_CHARACTER | SCHEME)
-  add("%/?:@&=+$,-_.!~*'", URI_CHARACTER)
-  add(' \t\r\n', SPACE)
-  return classes
-}
-
-function singleCharacters(): Uint8Array {
-  const kinds = new Uint8Array(256).fill(T.INVALID)
-  const table: Readonly<Record<string, number>> = {
-    '*': T.TIMES, '?': T.QUESTION, ':': T.COLON, '@': T.AT, ';': T.SEMICOLON, '(': T.PARENTHESIS_OPEN, ')': T.PARENTHESIS_CLOSE,
-    '[': T.BRACKET_OPEN, ']': T.BRACKET_CLOSE, ',': T.COMMA,
-  }
-  for (const [character, kind] of Object.entries(table)) kinds[character.charCodeAt(0)] = kind
-  return kinds
 }

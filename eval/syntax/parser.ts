@@ -2,35 +2,18 @@
  * Ring: eval. Turns text into syntax nodes: recursive descent for what nests, stacks of its own for what merely goes on
  * (operators, `if … else if`, `a: b:`, `let … in let`), so that generated code with long chains does not exhaust the
  * JavaScript stack. Upstream counterpart: src/libexpr/parser.y.
- *
- * When it fails it asks diagnose.ts for the message: only that file knows what Nix's parser would have expected.
  */
-import type { AttributeName, BinaryOperator, Expression, Parameter, ParsedFile, Position, SourceFile } from './ast.ts'
-import { BindingsBuilder } from './bindings.ts'
-import { syntaxErrorOf } from './diagnose.ts'
+import type { Expression, Parameter, ParsedFile, Position, SourceFile } from './ast.ts'
+import { BindingParser } from './binding-parser.ts'
+import type { BindingsBuilder } from './bindings.ts'
 import { ParseError } from './errors.ts'
-import { tokenize, type Tokens } from './lexer.ts'
-import { canonicalPath } from './paths.ts'
+import { tokenize } from './lexer.ts'
+import { call, combine, COMPLEMENT, NEGATE, negated, type Operator, OPERATORS, PREFIX_NEGATE, PREFIX_NOT } from './operators.ts'
+import type { ParseOptions } from './options.ts'
 import { lineAndColumn, originName } from './position.ts'
-import { indentedPart, stripIndentation, unescape, type IndentedPart } from './strings.ts'
 import * as T from './tokens.ts'
 
-export type LintLevel = 'ignore' | 'warn' | 'fatal'
-
-export interface ParseOptions {
-  /** Folder that relative paths are relative to: an absolute byte string. */
-  readonly basePath: string
-  /** For `~/…`; without one such a path is an error. */
-  readonly homePath: string | undefined
-  /** `~/…` is forbidden. */
-  readonly pure?: boolean
-  /** `|>` and `<|`. */
-  readonly pipeOperators?: boolean
-  /** Nix's settings `lint-…`. */
-  readonly lints?: { readonly urlLiterals?: LintLevel; readonly absolutePathLiterals?: LintLevel; readonly shortPathLiterals?: LintLevel }
-  /** Gets warnings; `position` where the message does not name it itself. */
-  readonly warn?: (message: string, position: Position | undefined) => void
-}
+export type { LintLevel, ParseOptions } from './options.ts'
 
 /** Parses a whole file. Throws ParseError. */
 export function parse(source: SourceFile, options: ParseOptions): ParsedFile {
@@ -52,44 +35,11 @@ type Prefix =
   | { readonly kind: 'let'; readonly position: Position; readonly bindings: BindingsBuilder }
   | { readonly kind: 'if'; readonly position: Position; readonly condition: Expression; readonly then: Expression }
 
-interface Operator {
-  readonly precedence: number
-  readonly associativity: 'left' | 'right' | 'none'
-  /** `-x` and `!x` have tokens of their own here. */
-  readonly token: number
-}
-
-const NEGATE = -1
-const COMPLEMENT = -2
-const OPERATORS = operatorTable()
-const PREFIX_NOT: Operator = { precedence: 7, associativity: 'left', token: COMPLEMENT }
-const PREFIX_NEGATE: Operator = { precedence: 12, associativity: 'none', token: NEGATE }
 const BEGINS_SIMPLE = kindsTable([T.IDENTIFIER, T.INTEGER, T.FLOAT, T.QUOTE, T.INDENTED_OPEN, T.PATH, T.HOME_PATH, T.SEARCH_PATH, T.URI, T.PARENTHESIS_OPEN, T.LET, T.REC, T.BRACE_OPEN, T.BRACKET_OPEN])
 
-/** One copy of each name, so that comparing names later is comparing pointers. */
-const names = new Map<string, string>()
-
-class Parser {
-  private readonly source: SourceFile
-  private readonly text: string
-  private readonly options: ParseOptions
-  private readonly tokens: Tokens
-  private readonly kinds: Uint8Array
-  private readonly starts: Int32Array
-  private readonly ends: Int32Array
-  private at = 0
+class Parser extends BindingParser {
   /** Where the last `f or` read by `select` ended, else -1. */
   private cursedEnd = -1
-
-  constructor(source: SourceFile, tokens: Tokens, options: ParseOptions) {
-    this.source = source
-    this.text = source.text
-    this.options = options
-    this.tokens = tokens
-    this.kinds = tokens.kinds
-    this.starts = tokens.starts
-    this.ends = tokens.ends
-  }
 
   file(): Expression {
     const expression = this.expression()
@@ -97,47 +47,8 @@ class Parser {
     return expression
   }
 
-  position(): Position {
-    return this.starts[this.at]!
-  }
-
-  private kind(): number {
-    return this.kinds[this.at]!
-  }
-
-  private lexeme(at = this.at): string {
-    return this.text.slice(this.starts[at], this.ends[at])
-  }
-
-  private expect(kind: number): void {
-    if (this.kinds[this.at] !== kind) this.unexpected()
-    this.at++
-  }
-
-  private unexpected(): never {
-    const { message, position } = syntaxErrorOf(this.tokens, this.at)
-    throw new ParseError(message, this.source, position)
-  }
-
-  private fail(message: string, position: Position | undefined): never {
-    throw new ParseError(message, this.source, position)
-  }
-
-  private duplicate = (path: string, position: Position, previous: Position): never => {
-    const { line, column } = lineAndColumn(this.text, previous)
-    return this.fail(`attribute '${path}' already defined at ${originName(this.source)}:${line}:${column}`, position)
-  }
-
-  private name(at = this.at): string {
-    const text = this.lexeme(at)
-    const known = names.get(text)
-    if (known !== undefined) return known
-    names.set(text, text)
-    return text
-  }
-
   /** `expr` of the grammar. */
-  private expression(): Expression {
+  protected override expression(): Expression {
     let prefixes: Prefix[] | undefined
     for (;;) {
       const prefix = this.prefix()
@@ -213,60 +124,6 @@ class Parser {
       }
       default: return undefined
     }
-  }
-
-  /** At `{`: whether it begins a function's formals. */
-  private isFormals(): boolean {
-    const { kinds, at } = this
-    const first = kinds[at + 1]
-    const second = kinds[at + 2]
-    if (first === T.ELLIPSIS) return true
-    if (first === T.BRACE_CLOSE) return second === T.COLON || second === T.AT
-    return first === T.IDENTIFIER && (second === T.COMMA || second === T.QUESTION || second === T.BRACE_CLOSE)
-  }
-
-  /** `{ a, b ? c, ... }` and what may follow with `@`. */
-  private formals(before: string | undefined): Parameter {
-    const formals: { position: Position; name: string; fallback?: Expression }[] = []
-    let ellipsis = false
-    this.at++
-    while (this.kind() !== T.BRACE_CLOSE) {
-      if (this.kind() === T.ELLIPSIS) {
-        this.at++
-        ellipsis = true
-        if (this.kind() !== T.BRACE_CLOSE) this.unexpected()
-        break
-      }
-      if (this.kind() !== T.IDENTIFIER) this.unexpected()
-      const position = this.position()
-      const name = this.name()
-      this.at++
-      if (this.kind() === T.QUESTION) {
-        this.at++
-        formals.push({ position, name, fallback: this.expression() })
-      } else formals.push({ position, name })
-      if (this.kind() === T.COMMA) this.at++
-      else if (this.kind() !== T.BRACE_CLOSE) this.unexpected()
-    }
-    this.at++
-    let name = before
-    if (before === undefined && this.kind() === T.AT) {
-      this.at++
-      if (this.kind() !== T.IDENTIFIER) this.unexpected()
-      name = this.name()
-      this.at++
-    }
-    if (this.kind() !== T.COLON) this.unexpected()
-    return name === undefined ? { kind: 'pattern', formals, ellipsis } : { kind: 'pattern', formals, ellipsis, name }
-  }
-
-  private checkFormals(formals: readonly { readonly position: Position; readonly name: string }[], name: string | undefined, start: Position): void {
-    const seen = new Map<string, Position | undefined>()
-    for (const formal of formals) seen.set(formal.name, seen.has(formal.name) ? seen.get(formal.name) ?? formal.position : undefined)
-    if (seen.size < formals.length) {
-      for (const [duplicated, position] of seen) if (position !== undefined) this.fail(`duplicate formal function argument '${duplicated}'`, position)
-    }
-    if (name !== undefined && seen.has(name)) this.fail(`duplicate formal function argument '${name}'`, start)
   }
 
   /** `a |> f |> g`, `f <| g <| a`, or operators alone. */
@@ -467,264 +324,6 @@ class Parser {
       default: return this.unexpected()
     }
   }
-
-  /** From `{` to `}`. */
-  private set(position: Position, recursive: boolean): Expression {
-    this.at++
-    const bindings = this.bindings(T.BRACE_CLOSE)
-    bindings.recursive = recursive
-    return { kind: 'attributes', position, bindings }
-  }
-
-  /** Bindings up to and including the token `close`. */
-  private bindings(close: number): BindingsBuilder {
-    const result = new BindingsBuilder()
-    for (;;) {
-      const kind = this.kind()
-      if (kind === close) {
-        this.at++
-        return result
-      }
-      if (kind === T.INHERIT) {
-        this.at++
-        this.inherit(result)
-        continue
-      }
-      const position = this.position()
-      const path = this.attributePath()
-      this.expect(T.ASSIGN)
-      const value = this.expression()
-      this.expect(T.SEMICOLON)
-      result.define(path, position, value, this.duplicate)
-    }
-  }
-
-  private inherit(into: BindingsBuilder): void {
-    let source = -1
-    let from: Expression | undefined
-    if (this.kind() === T.PARENTHESIS_OPEN) {
-      this.at++
-      from = this.expression()
-      this.expect(T.PARENTHESIS_CLOSE)
-      source = into.inheritFrom.length
-    }
-    const found: { name: string; position: Position }[] = []
-    while (this.kind() !== T.SEMICOLON) {
-      const name = this.attributeName()
-      if (name.kind === 'dynamic') this.fail('dynamic attributes not allowed in inherit', name.position)
-      found.push(name)
-    }
-    this.at++
-    if (from !== undefined) into.inheritFrom.push(from)
-    for (const { name, position } of found) {
-      const known = into.find(name)
-      if (known !== undefined) this.duplicate(name, position, known.position)
-      if (from !== undefined) into.insert({ kind: 'inherited-from', position, name, source })
-      else into.insert({ kind: 'inherited', position, name, value: { kind: 'variable', position, name } })
-    }
-  }
-
-  private attributePath(): AttributeName[] {
-    const path = [this.attributeName()]
-    while (this.kind() === T.DOT) {
-      this.at++
-      path.push(this.attributeName())
-    }
-    return path
-  }
-
-  private attributeName(): AttributeName {
-    const position = this.position()
-    switch (this.kind()) {
-      case T.IDENTIFIER:
-      case T.OR_WORD: {
-        const name = this.name()
-        this.at++
-        return { kind: 'static', position, name }
-      }
-      case T.QUOTE: return attributeNameOf(position, this.quoted())
-      case T.INTERPOLATION: {
-        this.at++
-        const expression = this.expression()
-        this.expect(T.BRACE_CLOSE)
-        return attributeNameOf(position, expression)
-      }
-      default: return this.unexpected()
-    }
-  }
-
-  /** A `"` string. */
-  private quoted(): Expression {
-    const start = this.position()
-    this.at++
-    if (this.kind() === T.QUOTE) {
-      this.at++
-      return { kind: 'string', position: start, value: '' }
-    }
-    if (this.kind() === T.STRING && this.kinds[this.at + 1] === T.QUOTE) {
-      const value = this.stringPiece()
-      this.at++
-      return { kind: 'string', position: start, value }
-    }
-    const position = this.position()
-    const { parts, partPositions } = this.parts(T.QUOTE)
-    return { kind: 'interpolation', position, parts, partPositions }
-  }
-
-  /** Texts and interpolations up to and including the token `close`. */
-  private parts(close: number): { parts: Expression[]; partPositions: Position[] } {
-    const parts: Expression[] = []
-    const partPositions: Position[] = []
-    while (this.kind() !== close) {
-      const position = this.position()
-      partPositions.push(position)
-      if (this.kind() === T.STRING) {
-        parts.push({ kind: 'string', position, value: close === T.QUOTE ? this.stringPiece() : this.lexeme() })
-        if (close !== T.QUOTE) this.at++
-      } else parts.push(this.interpolated())
-    }
-    this.at++
-    return { parts, partPositions }
-  }
-
-  /** `${ expr }` */
-  private interpolated(): Expression {
-    this.expect(T.INTERPOLATION)
-    const expression = this.expression()
-    this.expect(T.BRACE_CLOSE)
-    return expression
-  }
-
-  private stringPiece(): string {
-    const value = unescape(this.lexeme())
-    this.rejectNull(value)
-    this.at++
-    return value
-  }
-
-  private rejectNull(value: string): void {
-    if (!value.includes('\0')) return
-    this.fail(`input string '${value.replaceAll('\0', '\u00e2\u0090\u0080')}' cannot be represented as Nix string because it contains null bytes`, this.position())
-  }
-
-  /** A `''` string. */
-  private indented(): Expression {
-    const position = this.position()
-    this.at++
-    const parts: IndentedPart[] = []
-    while (this.kind() !== T.INDENTED_CLOSE) {
-      const partPosition = this.position()
-      if (this.kind() === T.INDENTED_STRING) {
-        const part = indentedPart(this.lexeme(), partPosition)
-        if (part.kind === 'text') this.rejectNull(part.text)
-        parts.push(part)
-        this.at++
-      } else parts.push({ kind: 'expression', position: partPosition, expression: this.interpolated() })
-    }
-    this.at++
-    const stripped = stripIndentation(parts)
-    if (stripped.length === 0) return { kind: 'string', position, value: '' }
-    if (stripped.length === 1 && stripped[0]!.expression.kind === 'string') return stripped[0]!.expression
-    return { kind: 'interpolation', position, parts: stripped.map((part) => part.expression), partPositions: stripped.map((part) => part.position) }
-  }
-
-  private path(): Expression {
-    const position = this.position()
-    const literal = this.lexeme()
-    const value = this.kind() === T.HOME_PATH ? this.homePath(literal, position) : this.plainPath(literal, position)
-    this.at++
-    if (this.kind() === T.PATH_END) {
-      this.at++
-      return { kind: 'path', position, value }
-    }
-    // `a//b`: a piece of text is allowed only where an interpolation follows
-    if (this.kind() === T.STRING && this.kinds[this.at + 1] !== T.INTERPOLATION) {
-      this.at++
-      this.unexpected()
-    }
-    const { parts, partPositions } = this.parts(T.PATH_END)
-    return { kind: 'path-interpolation', position, parts: [{ kind: 'path', position, value }, ...parts], partPositions: [position, ...partPositions] }
-  }
-
-  private plainPath(literal: string, position: Position): string {
-    const absolute = literal.startsWith('/')
-    if (absolute) this.lint('absolutePathLiterals', () => `absolute path literals are not portable. Consider replacing path literal '${literal}' by a string, relative path, or parameter`, position)
-    else if (!literal.startsWith('.')) this.lint('shortPathLiterals', () => `relative path literal '${literal}' should be prefixed with '.' for clarity: './${literal}'`, position)
-    const path = canonicalPath(absolute ? literal : `${this.options.basePath}/${literal}`)
-    // the slash before an interpolation is kept
-    return literal.length > 1 && literal.endsWith('/') ? `${path}/` : path
-  }
-
-  private homePath(literal: string, position: Position): string {
-    if (this.options.pure === true) this.fail(`the path '${literal}' can not be resolved in pure mode`, undefined)
-    this.lint('absolutePathLiterals', () => `home path literals are not portable. Consider replacing path literal '${literal}' by a string, relative path, or parameter`, position)
-    if (this.options.homePath === undefined) this.fail(`the path '${literal}' can not be resolved without a home folder`, position)
-    const path = canonicalPath(this.options.homePath + literal.slice(1))
-    return literal.endsWith('/') ? `${path}/` : path
-  }
-
-  private lint(name: keyof NonNullable<ParseOptions['lints']>, message: (fatal: boolean) => string, position: Position): void {
-    const level = this.options.lints?.[name] ?? 'ignore'
-    if (level === 'ignore') return
-    const setting = { urlLiterals: 'lint-url-literals', absolutePathLiterals: 'lint-absolute-path-literals', shortPathLiterals: 'lint-short-path-literals' }[name]
-    const text = `${message(level === 'fatal')} (${setting})`
-    if (level === 'fatal') this.fail(text, position)
-    this.options.warn?.(text, position)
-  }
-}
-
-/** `f a` as the grammar's actions build it: a call that is applied again gets one more argument. */
-function call(position: Position, callee: Expression, argument: Expression): Expression {
-  if (callee.kind === 'call') return { ...callee, arguments: [...callee.arguments, argument] }
-  return { kind: 'call', position, callee, arguments: [argument] }
-}
-
-function attributeNameOf(position: Position, expression: Expression): AttributeName {
-  if (expression.kind === 'string') return { kind: 'static', position, name: expression.value }
-  return { kind: 'dynamic', position, expression }
-}
-
-function negated(position: Position, operand: Expression): Expression {
-  return primitive('__sub', position, { kind: 'int', position, value: 0n }, operand)
-}
-
-function combine(token: number, position: Position, left: Expression, right: Expression, leftPosition: Position, rightPosition: Position): Expression {
-  switch (token) {
-    case T.LESS: return primitive('__lessThan', position, left, right)
-    case T.GREATER: return primitive('__lessThan', position, right, left)
-    case T.LESS_OR_EQUAL: return { kind: 'not', position, operand: primitive('__lessThan', position, right, left) }
-    case T.GREATER_OR_EQUAL: return { kind: 'not', position, operand: primitive('__lessThan', position, left, right) }
-    case T.MINUS: return primitive('__sub', position, left, right)
-    case T.TIMES: return primitive('__mul', position, left, right)
-    case T.DIVIDE: return primitive('__div', position, left, right)
-    case T.PLUS: return { kind: 'binary', position, operator: '+', left, right, leftPosition, rightPosition }
-    default: return { kind: 'binary', position, operator: BINARY.get(token)!, left, right }
-  }
-}
-
-const BINARY: ReadonlyMap<number, BinaryOperator> = new Map<number, BinaryOperator>([
-  [T.EQUAL, '=='], [T.NOT_EQUAL, '!='], [T.AND, '&&'], [T.OR, '||'], [T.IMPLIES, '->'], [T.UPDATE, '//'], [T.CONCATENATE, '++'],
-])
-
-function primitive(name: string, position: Position, ...operands: Expression[]): Expression {
-  return { kind: 'call', position, callee: { kind: 'variable', position, name }, arguments: operands }
-}
-
-function operatorTable(): (Operator | undefined)[] {
-  const table: (Operator | undefined)[] = new Array<Operator | undefined>(64).fill(undefined)
-  const add = (precedence: number, associativity: Operator['associativity'], ...tokens: number[]): void => {
-    for (const token of tokens) table[token] = { precedence, associativity, token }
-  }
-  add(1, 'right', T.IMPLIES)
-  add(2, 'left', T.OR)
-  add(3, 'left', T.AND)
-  add(4, 'none', T.EQUAL, T.NOT_EQUAL)
-  add(5, 'none', T.LESS, T.GREATER, T.LESS_OR_EQUAL, T.GREATER_OR_EQUAL)
-  add(6, 'right', T.UPDATE)
-  add(8, 'left', T.PLUS, T.MINUS)
-  add(9, 'left', T.TIMES, T.DIVIDE)
-  add(10, 'right', T.CONCATENATE)
-  return table
 }
 
 function kindsTable(kinds: readonly number[]): Uint8Array {

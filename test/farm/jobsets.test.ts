@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -23,7 +23,10 @@ before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'firn-jobsets-'))
   farm = await startTestFarm({ settings: { 'evaluator.mode': 'restricted', 'evaluator.allowedPaths': folder, 'evaluator.allowedUris': 'file:///' } })
 })
-after(async () => { await farm.stop() })
+after(async () => {
+  await farm.stop()
+  rmSync(folder, { recursive: true })
+})
 
 /** A git repository whose commits are given as files. */
 class Repository {

@@ -72,8 +72,7 @@ export async function startTestFarm(options: TestFarmOptions = {}): Promise<Test
     'home': home, 'temporal.address': `127.0.0.1:${port}`, 'database.url': testDb.url, 'telemetry.otlp': 'false', 'worker.name': 'test-worker',
     'evaluator.mode': 'impure', 'limits.idleWorkerWaitSeconds': '5', 'worker.graceSeconds': '1', 'worker.features': '', ...options.settings,
   }
-  const environment = { HOME: home, PATH: `${process.env['PATH']}:/root/go/bin`, ...options.environment }
-  process.env['PATH'] = environment.PATH
+  const environment = { HOME: home, PATH: process.env['PATH'], ...options.environment }
   const { settings } = loadSettings({ environment, overrides })
   const startServer = (): ReturnType<typeof startTemporal> => startTemporal({ databaseFile: join(home, 'temporal', 'temporal.db'), port, namespace: settings.temporal.namespace, logFile: join(home, 'temporal.log') })
   let server = await startServer()

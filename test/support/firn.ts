@@ -9,8 +9,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FarmClient } from '../../cli/client.ts'
+import { stopFarm } from '../../cli/commands/farm.ts'
 import { freePort } from '../../infra/embedded/ports.ts'
 
+/** Longer than each of the farm's services is given. */
+const STOP_SECONDS = 120
 const PROGRAM = fileURLToPath(new URL('../../bin/firn', import.meta.url))
 
 export interface Ran {
@@ -71,7 +74,14 @@ export async function startFirn(options: FirnOptions = {}): Promise<RunningFirn>
     run: (...args) => run(PROGRAM, args, { ...environment, NO_COLOR: '1' }, home),
     stop: async () => {
       end()
+      const late = setTimeout(() => {
+        // its test would wait for ever, and Node's runner with it
+        console.error(`the farm has not stopped within ${STOP_SECONDS} s: ${said}`)
+        farm.kill('SIGKILL')
+        void stopFarm(home)
+      }, STOP_SECONDS * 1000)
       await ended
+      clearTimeout(late)
       process.off('exit', end)
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted)
       await rm(home, { recursive: true, force: true })

@@ -8,7 +8,15 @@ const { settings } = loadSettings({ environment: process.env, overrides: JSON.pa
 const logger = createLogger({ name: 'worker', level: process.env['FIRN_TEST_LOGS'] === 'debug' ? 'debug' : 'info' })
 quietRuntime(logger)
 const worker = await startWorker(settings, { logger, figures: createMetrics({ processMetrics: false }) })
-const stop = (): void => { void worker.stop().then(() => process.exit(0)) }
+/** Longer than a worker may take to stop. */
+const STOP_SECONDS = 40
+const stop = (): void => {
+  void worker.stop().then(() => process.exit(0))
+  setTimeout(() => {
+    console.error(`the worker has not stopped within ${STOP_SECONDS} s`)
+    process.exit(1)
+  }, STOP_SECONDS * 1000)
+}
 process.on('SIGTERM', stop)
 // the test that forked this is gone
 process.on('disconnect', stop)
