@@ -9,9 +9,10 @@ import { join } from 'node:path'
 /** Benchmarks of their own file name. */
 const BENCHMARKS: Readonly<Record<string, string>> = {
   'imports': 'imports from derivation, one after the other and side by side',
+  'import-work': 'what waiting for 500 imports costs the evaluator',
   'graph': 'overhead of a node on a graph of 500 trivial derivations',
   'example-set': 'the whole of examples/packages: about half an hour',
-  'evaluation': 'the evaluator beside stock Nix on a package set: give its folder',
+  'evaluation': 'the evaluator beside stock Nix on a package set: give the folder of a large one',
   'store': 'requests and bytes to S3 for a path, speed of taking in and giving out',
   'nar': 'writing, reading and hashing archives',
   'reference-scan': 'the search for references',

@@ -22,6 +22,7 @@ import { isAllowedUri } from './uris.ts'
 import type { Host } from './runtime/host.ts'
 import { machine, markMachine, MAX_CALL_DEPTH, restoreMachine } from './runtime/machine.ts'
 import { Memo } from './runtime/memo.ts'
+import { Recall } from './runtime/recall.ts'
 import { speculate } from './runtime/speculate.ts'
 import { Thunk } from './runtime/thunk.ts'
 import { ParseError } from './syntax/errors.ts'
@@ -60,6 +61,8 @@ export class Evaluator implements Host {
   readonly globals: ReadonlyMap<string, Slot>
   /** Hashes of derivations made or read so far, by `.drv` path. */
   readonly derivationHashes = new Map<string, DerivationHash>()
+  /** What imports that wait were given. */
+  readonly recall = new Recall()
   /** Folder that relative entries of the search path start from. */
   private readonly workingFolder: string
   /** Store paths that this evaluation made valid. */

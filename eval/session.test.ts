@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { EvaluationRequest, EvaluatorMessage, Need } from '../contract/evaluations.ts'
 import { MemoryIO } from './memory-io.ts'
+import { machine } from './runtime/machine.ts'
 import { EvaluationSession } from './session.ts'
 import { SETTINGS } from './testing/worlds.ts'
 
@@ -58,6 +59,113 @@ test('independent imports are all found in one sweep, and waking takes one attem
   answer(r, r.needs().slice(10), () => '{ x = "value"; }')
   assert.equal(r.session.sweep(), 'finished')
   assert.equal(r.jobs().length, 500)
+})
+
+/** What an evaluation did, in numbers that say nothing about the machine. */
+interface Effort { readonly jobs: readonly string[]; readonly derivations: number; readonly forces: number; readonly suspensions: number }
+
+class CountingIO extends MemoryIO {
+  derivationsMade = 0
+  override addDerivation(drvPath: string, aterm: string): void {
+    this.derivationsMade++
+    super.addDerivation(drvPath, aterm)
+  }
+}
+
+/** Evaluates, with each need answered alone; then again in a world where everything is built. */
+function efforts(expression: string, count: number): { readonly waiting: Effort; readonly built: Effort } {
+  const built = new Map<string, string>()
+  const evaluate = (io: CountingIO): Effort => {
+    const forcesBefore = machine.nextSerial
+    const r = run(expression, {}, io)
+    for (let seen = 0; r.session.sweep() === 'idle';) {
+      const need = r.needs()[seen++]!
+      assert.ok(need.kind === 'realise')
+      const text = `{ name = "made-from-${need.drvPath.slice(11, 19)}"; }`
+      built.set(need.drvPath, text)
+      answer(r, [need], () => text)
+    }
+    assert.equal(r.errors().length, 0)
+    const jobs = r.messages.flatMap((message) => (message.kind === 'job' ? [message.job.drvPath] : [])).sort()
+    return { jobs, derivations: io.derivationsMade, forces: machine.nextSerial - forcesBefore, suspensions: [...io.suspensions.values()].reduce((a, b) => a + b, 0) }
+  }
+  const first = new CountingIO()
+  const waiting = evaluate(first)
+  assert.equal(built.size, count)
+  const second = new CountingIO()
+  for (const drvPath of built.keys()) {
+    second.addDerivation(drvPath, first.readDerivation(drvPath))
+    second.finishRealise(drvPath, { out: built.get(drvPath)! })
+  }
+  second.derivationsMade = 0
+  const whole = evaluate(second)
+  assert.equal(whole.suspensions, 0)
+  assert.deepEqual(waiting.jobs, whole.jobs)
+  return { waiting, built: whole }
+}
+
+const MANY = (count: number): Record<string, string> => ({
+  'a job for each': `builtins.listToAttrs (map (i: { name = "job\${toString i}"; value = tiny "job" { input = tiny (generated "g\${toString i}").name { }; }; }) (builtins.genList (i: i) ${count}))`,
+  'a job for each, the derivation in a let': `let made = i: let drv = tiny "g\${toString i}" { }; text = import drv; in text.name; in
+    builtins.listToAttrs (map (i: { name = "job\${toString i}"; value = tiny "job" { input = tiny (made i) { }; }; }) (builtins.genList (i: i) ${count}))`,
+  'a job for each, a file below the derivation': `let made = { number, suffix ? "x" }: builtins.readFile "\${tiny "g\${toString number}-\${suffix}" { }}"; in
+    builtins.listToAttrs (map (i: { name = "job\${toString i}"; value = tiny "job" { input = tiny "x" { text = made { number = i; }; }; }; }) (builtins.genList (i: i) ${count}))`,
+  'a job for each, functions, sets and lists': `let made = f: { set, list }: import (tiny "g-\${f set.a}-\${builtins.concatStringsSep "-" (map toString list)}" { }); in
+    builtins.listToAttrs (map (i: { name = "job\${toString i}"; value = tiny "job" { input = tiny (made (x: x + toString i) { set = { a = "a\${toString (i / 2)}"; }; list = [ i (i + 1) ]; }).name { }; }; }) (builtins.genList (i: i) ${count}))`,
+  'one job of all': `tiny "job" { inputs = map (i: tiny (generated "g\${toString i}").name { }) (builtins.genList (i: i) ${count}); }`,
+})
+
+for (const [name, expression] of Object.entries(MANY(500))) {
+  test(`waiting for 500 imports is at most 1.3 times the work of having them: ${name}`, () => {
+    const { waiting, built } = efforts(expression, 500)
+    assert.ok(waiting.suspensions <= 2.5 * 500, `${waiting.suspensions} suspensions`)
+    assert.ok(waiting.derivations <= 1.3 * built.derivations, `${waiting.derivations} derivations made instead of ${built.derivations}`)
+    assert.ok(waiting.forces <= 1.3 * built.forces, `${waiting.forces} thunks forced instead of ${built.forces}`)
+  })
+}
+
+test('5,000 imports of one attribute, answered one by one, are no different', () => {
+  const { waiting, built } = efforts(MANY(5000)['one job of all']!, 5000)
+  assert.ok(waiting.suspensions <= 2.5 * 5000, `${waiting.suspensions} suspensions`)
+  assert.ok(waiting.derivations <= 1.3 * built.derivations, `${waiting.derivations} derivations made instead of ${built.derivations}`)
+  assert.ok(waiting.forces <= 1.3 * built.forces, `${waiting.forces} thunks forced instead of ${built.forces}`)
+})
+
+test('one attribute with many imports, answered one by one, does little again', () => {
+  const count = 500
+  const r = run(`tiny "x" { list = map (i: (generated (toString i)).x) (builtins.genList (i: i) ${count}); }`)
+  assert.equal(r.session.sweep(), 'idle')
+  assert.equal(r.needs().length, count)
+  for (const need of r.needs()) {
+    answer(r, [need], () => '{ x = "v"; }')
+    r.session.sweep()
+  }
+  assert.equal(r.jobs().length, 1)
+  // the first attempt comes to all of them, and later ones to half, a quarter, …
+  const attempts = [...r.io.suspensions.values()].reduce((a, b) => a + b)
+  assert.ok(attempts <= 2.5 * count, `${attempts} attempts of ${count} imports`)
+})
+
+test('an import behind another is found when that is there, whatever else the attribute waits for', () => {
+  const r = run('tiny "x" { list = map (i: (import (tiny "second-${(generated (toString i)).x}" { })).x) (builtins.genList (i: i) 20); }')
+  assert.equal(r.session.sweep(), 'idle')
+  const [first, ...others] = r.needs()
+  for (const need of [first!, others[3]!]) {
+    const before = r.needs().length
+    answer(r, [need], () => `{ x = "${need.key.slice(-8).replace(/[^a-z0-9]/g, '')}"; }`)
+    assert.equal(r.session.sweep(), 'idle')
+    assert.equal(r.needs().length, before + 1)
+  }
+  // nothing but the two was tried again
+  assert.equal([...r.io.suspensions.values()].reduce((a, b) => a + b), 22)
+  let rounds = 0
+  for (let seen = new Set([first, others[3]]); r.session.sweep() === 'idle';) {
+    assert.ok(rounds++ < 5)
+    const open = r.needs().filter((need) => !seen.has(need))
+    seen = new Set([...seen, ...open])
+    answer(r, open, () => '{ x = "v"; }')
+  }
+  assert.equal(r.jobs().length, 1)
 })
 
 const WITHIN: Record<string, string> = {

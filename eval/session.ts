@@ -15,11 +15,11 @@ import { autoCall, parseAttributePath, showAttributePath } from './runtime/auto-
 import { EvaluationError } from './runtime/errors.ts'
 import { isDerivation } from './runtime/equality.ts'
 import { tracker } from './runtime/dependencies.ts'
-import { noteTrace } from './runtime/needs.ts'
+import { noteTrace, type Trial } from './runtime/needs.ts'
 import { isList, showType } from './runtime/types.ts'
 import { force, Thunk } from './runtime/thunk.ts'
 import { resolveAggregates, type Aggregate } from './session/aggregates.ts'
-import { attempt, AttemptHistory } from './session/attempt.ts'
+import { attempt, AttemptHistory, tryAhead, type Waiting } from './session/attempt.ts'
 import { describeJob, jobOfDerivation, recursesInto } from './session/jobs.ts'
 import { rootOf, requestArguments, selectAttribute } from './session/request.ts'
 import type { Root } from './session/root.ts'
@@ -36,6 +36,8 @@ export interface SessionOptions {
   readonly workingFolder?: string
   /** Beyond what a request says: what nix-eval-jobs has flags for. */
   readonly jobs?: JobOptions
+  /** The work is shared with other sessions of the same request: only what `take` gets is evaluated, and what that holds is told here. */
+  readonly share?: SharedWork
   /** What an evaluation before this one left (resident.ts); else everything is made anew. */
   readonly resident?: { readonly evaluator: Evaluator; readonly root: Root }
 }
@@ -55,6 +57,19 @@ export interface JobOptions {
   readonly keepAggregates?: boolean
 }
 
+/** Where something stands: below which of the attributes that were asked for, and the names from there, byte strings. */
+export interface JobPlace {
+  readonly root: number
+  readonly names: readonly string[]
+}
+
+export interface SharedWork {
+  /** What was found in a set or list; any session of the request may take it. */
+  children(places: readonly JobPlace[]): void
+  /** An aggregate, which waits until all jobs are known: one session takes all aggregates and `conclude`s. */
+  aggregate(place: JobPlace): void
+}
+
 export interface SessionProgress {
   readonly attributesDone: number
   readonly attributesWaiting: number
@@ -71,10 +86,17 @@ interface Task {
   readonly slot: Slot
   /** The slot's value, called if it is a function; remembered over attempts. */
   readonly called: Slot
+  /** Number among what was asked for. */
+  readonly root: number
   /** How deep below what was asked for: the value itself is walked into unasked. */
   readonly depth: number
   readonly history: AttemptHistory
   readonly waitsFor: Set<string>
+  /** What to try when one of these needs is met. */
+  readonly trials: Map<string, readonly Trial[]>
+  /** Needs that the last attempt ended with, and how many of all have been met since. */
+  width: number
+  met: number
 }
 
 export class EvaluationSession {
@@ -84,9 +106,15 @@ export class EvaluationSession {
   private readonly emit: (message: EvaluatorMessage) => void
   private readonly jobs: JobOptions
   private readonly root: Root | undefined
+  private readonly share: SharedWork | undefined
+  /** Tasks of what was asked for, and in shared work of sets that something was taken from. */
+  private readonly roots: readonly Task[]
+  private readonly parents = new Map<string, Task>()
   /** The next to try is the last. */
   private readonly ready: Task[] = []
   private readonly waiting = new Set<Task>()
+  /** Parts of waiting tasks whose need was met. */
+  private ahead: { readonly task: Task; readonly trial: Trial }[] = []
   private readonly outstanding = new Map<string, Set<Task>>()
   private readonly announced = new Set<string>()
   private readonly answered = new Set<string>()
@@ -108,18 +136,21 @@ export class EvaluationSession {
       io: options.io, settings: options.settings, trace: (level, text) => this.trace(level, text),
       ...(options.workingFolder !== undefined && { workingFolder: options.workingFolder }),
     })
-    this.ready.push(...this.rootTasks().reverse())
+    this.evaluator.recall.clear()
+    this.share = options.share
+    this.roots = this.rootTasks()
+    if (this.share === undefined) this.ready.push(...[...this.roots].reverse())
   }
 
   private rootTasks(): Task[] {
     const { source, attributes } = this.request
-    if (source.kind === 'derivations') return source.drvPaths.map((drvPath) => this.newTask([], drvPath, 0))
+    if (source.kind === 'derivations') return source.drvPaths.map((drvPath, number) => this.newTask([], drvPath, number, 0))
     const root = this.root?.value ?? new Thunk({ location: undefined, run: () => rootOf(this.evaluator, this.request, this.jobs.select) }, undefined)
-    if (attributes.length === 0) return [this.newTask([], root, 0)]
-    return attributes.map((attribute) => {
+    if (attributes.length === 0) return [this.newTask([], root, 0, 0)]
+    return attributes.map((attribute, number) => {
       const text = byteStringOfText(attribute)
       const select = () => selectAttribute(this.evaluator, this.request, root, text)
-      return this.newTask(pathOf(text), new Thunk({ location: undefined, run: select }, undefined), 0)
+      return this.newTask(pathOf(text), new Thunk({ location: undefined, run: select }, undefined), number, 0)
     })
   }
 
@@ -130,6 +161,9 @@ export class EvaluationSession {
     const before = tracker.on
     tracker.on = this.root !== undefined
     try {
+      const ahead = this.ahead
+      this.ahead = []
+      for (const { task, trial } of ahead) this.tryAhead(task, trial)
       for (let task = this.ready.pop(); task !== undefined; task = this.ready.pop()) {
         this.try(task)
         if (this.ready.length > 0 && performance.now() >= end) return 'busy'
@@ -138,8 +172,36 @@ export class EvaluationSession {
       tracker.on = before
     }
     if (this.waiting.size > 0) return 'idle'
-    if (!this.finished) this.finish()
+    if (!this.finished && this.share === undefined) this.finish()
     return 'finished'
+  }
+
+  /** In shared work: evaluates the value as a whole, so that what is taken later begins there. */
+  prepare(): void {
+    const [root] = this.roots
+    if (root !== undefined) attempt(root.history, () => force(root.called))
+  }
+
+  /** In shared work: the next sweep evaluates this as well. */
+  take(place: JobPlace): void {
+    this.ready.push(this.taskAt(place))
+  }
+
+  /** In shared work, when all jobs are known (by name) and all aggregates were taken here: emits these. */
+  conclude(drvPaths: Iterable<readonly [string, string]>): void {
+    for (const [attr, drvPath] of drvPaths) this.drvPaths.set(attr, drvPath)
+    this.finish()
+  }
+
+  private taskAt({ root, names }: JobPlace): Task {
+    const name = names.at(-1)
+    if (name === undefined) return this.roots[root]!
+    const above: JobPlace = { root, names: names.slice(0, -1) }
+    const key = JSON.stringify(above)
+    let parent = this.parents.get(key)
+    if (parent === undefined) this.parents.set(key, (parent = this.taskAt(above)))
+    const { called, path, depth } = parent
+    return this.newTask([...path, name], new Thunk({ location: undefined, run: () => memberOf(force(called), name) }, undefined), root, depth + 1)
   }
 
   /** These needs (by key) have been answered, well or badly: the EvalIO knows how. Wakes what waited for them. */
@@ -147,18 +209,28 @@ export class EvaluationSession {
     const woken = new Set<Task>()
     for (const key of keys) {
       this.answered.add(key)
+      this.evaluator.recall.answer(key)
       for (const task of this.outstanding.get(key) ?? []) {
         task.waitsFor.delete(key)
-        woken.add(task)
+        task.met++
+        const trials = task.trials.get(key)
+        // A task is tried as a whole when half of what it waited for is there, so that it does little again however many needs it
+        // has; until then only the part that this need held up is, which finds what is needed next.
+        if (trials === undefined || task.waitsFor.size === 0 || task.met * 2 >= task.width) woken.add(task)
+        else for (const trial of trials) this.ahead.push({ task, trial })
+        task.trials.delete(key)
       }
       this.outstanding.delete(key)
     }
-    for (const task of [...woken].reverse()) {
-      if (!this.waiting.delete(task)) continue
-      for (const key of task.waitsFor) this.outstanding.get(key)?.delete(task)
-      task.waitsFor.clear()
-      this.ready.push(task)
-    }
+    for (const task of [...woken].reverse()) this.awake(task)
+  }
+
+  private awake(task: Task): void {
+    if (!this.waiting.delete(task)) return
+    for (const key of task.waitsFor) this.outstanding.get(key)?.delete(task)
+    task.waitsFor.clear()
+    task.trials.clear()
+    this.ready.push(task)
   }
 
   progress(): SessionProgress {
@@ -171,7 +243,10 @@ export class EvaluationSession {
     const outcome = attempt(task.history, () => this.visit(task, children))
     this.current = undefined
     switch (outcome.kind) {
-      case 'suspended': return this.park(task, outcome.needs)
+      case 'suspended':
+        task.width = outcome.needs.length
+        task.met = 0
+        return this.park(task, outcome)
       case 'failed': {
         this.done++
         return this.fail(task, outcome.error)
@@ -179,16 +254,30 @@ export class EvaluationSession {
       case 'value':
         this.done++
         for (const { level, text } of task.history.held) this.emit({ kind: 'trace', level, text })
-        for (const child of children.reverse()) this.ready.push(child)
+        if (this.share === undefined) for (const child of children.reverse()) this.ready.push(child)
+        else if (children.length > 0) this.share.children(children.map(placeOf))
     }
   }
 
-  private newTask(path: readonly string[], slot: Slot, depth: number): Task {
+  private newTask(path: readonly string[], slot: Slot, root: number, depth: number): Task {
     const run = () => autoCall(requestArguments(this.evaluator, this.request), slot)
-    return { path, slot, called: this.root?.call(slot) ?? new Thunk({ location: undefined, run }, undefined), depth, history: new AttemptHistory(), waitsFor: new Set() }
+    return { path, slot, root, called: this.root?.call(slot) ?? new Thunk({ location: undefined, run }, undefined), depth, history: new AttemptHistory(), waitsFor: new Set(), trials: new Map(), width: 0, met: 0 }
   }
 
-  private park(task: Task, needs: readonly Need[]): void {
+  /** Tries a part of a waiting task, then the part around it, as far as that has all it waited for. */
+  private tryAhead(task: Task, first: Trial): void {
+    for (let trial: Trial | undefined = first; this.waiting.has(task); trial = trial.group.parent) {
+      if (trial === undefined) return this.awake(task)
+      this.current = task
+      const found = tryAhead(task.history, trial)
+      this.current = undefined
+      this.park(task, found)
+      if (trial.group.pending > 0) return
+    }
+  }
+
+  private park(task: Task, { needs, trials }: Waiting): void {
+    for (const [key, more] of trials) task.trials.set(key, [...task.trials.get(key) ?? [], ...more])
     // A need that was answered before and still suspends is asked for again: the EvalIO lost it.
     const fresh = needs.filter((need) => !this.announced.has(need.key) || this.answered.has(need.key))
     for (const need of needs) {
@@ -216,6 +305,7 @@ export class EvaluationSession {
       const { job, constituents } = describeJob(this.evaluator, task.path, value, { meta: this.jobs.meta, apply: this.jobs.apply === undefined ? undefined : (this.applied ??= this.evaluator.evaluateText(this.jobs.apply, '/')) })
       if (constituents !== undefined && constituents.names.length > 0 && this.jobs.keepAggregates !== true) {
         this.aggregates.push({ job, constituents })
+        this.share?.aggregate(placeOf(task))
         return
       }
       this.drvPaths.set(job.attr, job.drvPath)
@@ -225,12 +315,12 @@ export class EvaluationSession {
     if (value instanceof Attributes) {
       if (task.depth > 0 && this.jobs.forceRecurse !== true && !recursesInto(value)) return
       value.layout.names.forEach((name, i) => {
-        if (name !== 'recurseForDerivations' && name !== '__recurseIntoAttrs') children.push(this.newTask([...task.path, name], value.values[i]!, task.depth + 1))
+        if (name !== 'recurseForDerivations' && name !== '__recurseIntoAttrs') children.push(this.newTask([...task.path, name], value.values[i]!, task.root, task.depth + 1))
       })
       return
     }
     if (isList(value)) {
-      value.forEach((element, i) => children.push(this.newTask([...task.path, String(i)], element, task.depth + 1)))
+      value.forEach((element, i) => children.push(this.newTask([...task.path, String(i)], element, task.root, task.depth + 1)))
       return
     }
     // Sets of packages hold much that is no package; what was asked for by name must be one.
@@ -268,9 +358,19 @@ export class EvaluationSession {
   }
 }
 
+function placeOf({ root, path, depth }: Task): JobPlace {
+  return { root, names: path.slice(path.length - depth) }
+}
+
+/** What another session found in this value. */
+function memberOf(value: Value, name: string): Value {
+  const slot = value instanceof Attributes ? value.get(name) : isList(value) ? value[Number(name)] : undefined
+  if (slot === undefined) throw new EvaluationError('missing-attribute', `attribute '${name}' missing`)
+  return force(slot)
+}
 
 /** The parts of what a user asked for; a path that does not parse fails when it is followed. */
-function pathOf(text: string): readonly string[] {
+export function pathOf(text: string): readonly string[] {
   try {
     return parseAttributePath(text)
   } catch {

@@ -117,13 +117,13 @@ class EvaluatorProcess {
 
   private sweep(): void {
     const session = this.session!
+    const started = performance.now()
     if (this.answers.length > 0) {
       const answers = this.answers
       this.answers = []
       this.io!.answer(answers)
       session.answer(answers.map((answer) => answer.key))
     }
-    const started = performance.now()
     const outcome = session.sweep({ milliseconds: SWEEP_MILLISECONDS })
     const ended = performance.now()
     this.pace.swept(ended, ended - started)

@@ -14,6 +14,13 @@ test('while others are outstanding, a try follows the last one after many times 
   assert.equal(pace.pause(1200, 5), 0)
 })
 
+test('answers that come close together are looked at together', () => {
+  const pace = new Pace()
+  pace.swept(1000, 0.2)
+  assert.equal(pace.pause(1005, 5), 20)
+  assert.equal(pace.pause(1005, 0), 0)
+})
+
 test('the last answer is not held back, and no pause is longer than two seconds', () => {
   const pace = new Pace()
   pace.swept(1000, 10_000)

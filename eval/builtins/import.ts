@@ -6,6 +6,7 @@ import { rewriteString } from '../../nix/rewriting.ts'
 import type { Evaluator } from '../evaluator.ts'
 import { guarded } from '../files.ts'
 import { call1, callSite } from '../runtime/call.ts'
+import { Suspended } from '../io.ts'
 import { coerceToPath } from '../runtime/coerce.ts'
 import { forceAttributes } from '../runtime/expect.ts'
 import { NO_SITE } from '../runtime/site.ts'
@@ -20,11 +21,18 @@ export const BUILTIN_FETCHURL = '/__corepkgs__/fetchurl.nix'
 
 /** The path a value stands for, with everything it refers to made readable; may suspend. Symlinks are not followed. */
 export function realisePath(evaluator: Evaluator, slot: Slot): string {
+  const argument = evaluator.recall.meet(slot)
   const context = new ContextBuilder()
   const path = coerceToPath(evaluator, slot, context, 'while realising the context of a path', NO_SITE)
   const built = context.build()
   if (built === undefined) return path
-  const rewrites = evaluator.realiseContext(built)
+  let rewrites: ReadonlyMap<string, string>
+  try {
+    rewrites = evaluator.realiseContext(built)
+  } catch (error) {
+    if (error instanceof Suspended && argument !== undefined) evaluator.recall.note(error.need.key, argument)
+    throw error
+  }
   return rewrites.size === 0 ? path : rewriteString(path, rewrites)
 }
 

@@ -6,7 +6,7 @@
 import { Suspended } from '../io.ts'
 import { asEvaluationError } from './errors.ts'
 import { machine, markMachine, restoreMachine, type MachineMark } from './machine.ts'
-import { noteAborted } from './needs.ts'
+import { markGroups, noteAborted, noteGroup, noteTrial, type TrialGroup } from './needs.ts'
 
 /** Trials that one attempt of an attribute may make; the session sets it. */
 export const speculation = { budget: 0 }
@@ -14,33 +14,41 @@ export const speculation = { budget: 0 }
 /** Does `work` for 0 … count-1; if one suspends, tries those after it, then suspends. */
 export function speculate(count: number, work: (index: number) => void): void {
   const { forcing, depth, speculating } = machine
+  const groups = markGroups()
   let index = 0
   try {
     for (; index < count; index++) work(index)
   } catch (error) {
     if (!(error instanceof Suspended)) throw error
-    speculateRest({ forcing, depth, speculating }, index + 1, count, work)
+    const suspended = index
+    const group: TrialGroup = { pending: 0, parent: undefined }
+    noteTrial(groups, { work: () => work(suspended), group }, error.need)
+    speculateRest({ forcing, depth, speculating }, index + 1, count, work, group)
+    noteGroup(group)
     throw error
   }
 }
 
 /** Tries what comes after something that suspended. `mark` is the machine before it all. */
-export function speculateRest(mark: MachineMark, from: number, count: number, work: (index: number) => void): void {
+export function speculateRest(mark: MachineMark, from: number, count: number, work: (index: number) => void, group?: TrialGroup): void {
   noteAborted(mark.forcing)
   restoreMachine(mark)
-  for (let index = from; index < count; index++) probe(() => work(index))
+  for (let index = from; index < count; index++) probe(() => work(index), group)
 }
 
-/** Tries something for its needs only. */
-export function probe(work: () => void): void {
+/** Tries something for its needs only. Of a group it is tried again when they are met; else what is around it must be. */
+export function probe(work: () => void, group?: TrialGroup): void {
   if (speculation.budget <= 0) return
   speculation.budget--
   const mark = markMachine()
+  const groups = markGroups()
   machine.speculating++
   try {
     work()
   } catch (error) {
-    if (!(error instanceof Suspended) && asEvaluationError(error) === undefined) throw error
+    if (!(error instanceof Suspended)) {
+      if (asEvaluationError(error) === undefined) throw error
+    } else if (group !== undefined) noteTrial(groups, { work, group }, error.need)
   } finally {
     noteAborted(mark.forcing)
     restoreMachine(mark)

@@ -1,0 +1,163 @@
+/**
+ * Ring: eval. What imports that had to wait were given, so that trying again doesn't compute it again. A thunk keeps its value, but an
+ * attempt that suspends leaves behind what a function made within it: `name: import (generate name)` makes its argument anew in each
+ * attempt. The new argument is recognised as the same computation (the same code over variables that are the same), and takes the
+ * value that the old one has: what is the same computation has the same value. Where it isn't recognised it is computed, as ever.
+ */
+import { Attributes, Lambda, type Frame, type Slot } from '../values/value.ts'
+import type { LambdaCode } from './lambda.ts'
+import { NONE } from './dependencies.ts'
+import { Thunk, type Code } from './thunk.ts'
+
+/** How far a computation is looked into. Beyond, what it uses must be the very same object. */
+const DEPTH = 4
+const NODES = 100
+/** Arguments that one is compared with: they are met again in the order in which they were met or answered, so the first is nearly always the one. */
+const CANDIDATES = 16
+
+/** What something was when it was looked at: thunks get values, and frames variables. */
+type Picture =
+  | { readonly kind: 'same'; readonly of: unknown }
+  | { readonly kind: 'thunk'; readonly of: Thunk; readonly code: Code; payload: Picture }
+  | { readonly kind: 'function'; readonly of: Lambda; readonly code: LambdaCode; frame: Picture }
+  | { readonly kind: 'set'; readonly of: Attributes; readonly parts: Picture[] }
+  | { readonly kind: 'slots'; readonly of: readonly unknown[]; readonly parts: Picture[] }
+
+/** An argument before it had a value. */
+export interface Argument {
+  readonly thunk: Thunk
+  readonly picture: Picture & { readonly kind: 'thunk' }
+}
+
+export class Recall {
+  private readonly byNeed = new Map<string, Argument>()
+  /** By code, apart from each other those whose needs have been answered and those who wait: the former are wanted sooner. */
+  private readonly answered = new Map<Code, Set<Argument>>()
+  private readonly waiting = new Map<Code, Set<Argument>>()
+
+  /** Call before the argument of an import is forced. It may have a value then. Gives what to note if the import waits. */
+  meet(slot: Slot): Argument | undefined {
+    if (!(slot instanceof Thunk) || slot.value !== undefined) return undefined
+    const known = find(this.answered.get(slot.code!), slot) ?? find(this.waiting.get(slot.code!), slot)
+    if (known === undefined) return { thunk: slot, picture: picture(slot, DEPTH, new Pictures()) as Argument['picture'] }
+    adopt(slot, known.thunk)
+    this.answered.get(known.picture.code)?.delete(known)
+    return known
+  }
+
+  note(need: string, argument: Argument): void {
+    const before = this.byNeed.get(need)
+    if (before !== undefined) this.waiting.get(before.picture.code)?.delete(before)
+    this.byNeed.set(need, argument)
+    add(this.waiting, argument)
+  }
+
+  answer(need: string): void {
+    const argument = this.byNeed.get(need)
+    if (argument === undefined) return
+    this.byNeed.delete(need)
+    this.waiting.get(argument.picture.code)?.delete(argument)
+    add(this.answered, argument)
+  }
+
+  /** Another evaluation begins. */
+  clear(): void {
+    this.byNeed.clear()
+    this.answered.clear()
+    this.waiting.clear()
+  }
+}
+
+function add(byCode: Map<Code, Set<Argument>>, argument: Argument): void {
+  const { code } = argument.picture
+  const others = byCode.get(code)
+  if (others === undefined) byCode.set(code, new Set([argument]))
+  else others.add(argument)
+}
+
+function find(candidates: ReadonlySet<Argument> | undefined, thunk: Thunk): Argument | undefined {
+  if (candidates === undefined) return undefined
+  let left = CANDIDATES
+  for (const candidate of candidates) {
+    if (left-- === 0) return undefined
+    if (candidate.thunk.value !== undefined && isSame(candidate.picture, thunk, new Map())) return candidate
+  }
+  return undefined
+}
+
+function adopt(thunk: Thunk, from: Thunk): void {
+  thunk.value = from.value
+  if (typeof from.state !== 'number' && from.state !== NONE) {
+    // it may have to be computed again some day, so it keeps its own code
+    thunk.state = from.state
+    return
+  }
+  thunk.state = 0
+  thunk.code = null
+  thunk.payload = null
+}
+
+class Pictures {
+  readonly known = new Map<object, Picture>()
+  left = NODES
+
+  has(object: object): Picture | undefined {
+    return this.known.get(object)
+  }
+
+  put<P extends Picture>(object: object, made: P): P {
+    this.known.set(object, made)
+    return made
+  }
+}
+
+function picture(object: unknown, depth: number, pictures: Pictures): Picture {
+  if (typeof object !== 'object' || object === null) return { kind: 'same', of: object }
+  const before = pictures.has(object)
+  if (before !== undefined) return before
+  const same: Picture = { kind: 'same', of: object }
+  if (depth === 0 || pictures.left-- <= 0) return same
+  if (object instanceof Thunk) {
+    if (object.value !== undefined || object.code === null) return same
+    const made = pictures.put(object, { kind: 'thunk', of: object, code: object.code, payload: same })
+    made.payload = picture(object.payload, depth - 1, pictures)
+    return made
+  }
+  if (object instanceof Lambda) {
+    const made = pictures.put(object, { kind: 'function', of: object, code: object.code, frame: same })
+    made.frame = picture(object.frame, depth - 1, pictures)
+    return made
+  }
+  if (object instanceof Attributes || Array.isArray(object)) {
+    const parts: Picture[] = []
+    const made = pictures.put(object, object instanceof Attributes ? { kind: 'set', of: object, parts } : { kind: 'slots', of: object as Frame, parts })
+    for (const part of object instanceof Attributes ? object.values : object as Frame) parts.push(picture(part, depth - 1, pictures))
+    return made
+  }
+  return same
+}
+
+/** Whether something is what the picture shows, or made alike. What is being compared is taken to be the same, since cycles come back to it. */
+function isSame(shown: Picture, live: unknown, compared: Map<Picture, unknown>): boolean {
+  if (shown.of === live) return true
+  if (shown.kind === 'same') return hasSameValue(shown.of, live)
+  if (compared.has(shown)) return compared.get(shown) === live
+  compared.set(shown, live)
+  switch (shown.kind) {
+    case 'thunk': return live instanceof Thunk && live.value === undefined && live.code === shown.code && isSame(shown.payload, live.payload, compared)
+    case 'function': return live instanceof Lambda && live.code === shown.code && isSame(shown.frame, live.frame, compared)
+    case 'set': return live instanceof Attributes && live.layout === shown.of.layout && areSame(shown.parts, live.values, compared)
+    case 'slots': return Array.isArray(live) && areSame(shown.parts, live as Frame, compared)
+  }
+}
+
+function areSame(shown: readonly Picture[], live: readonly unknown[], compared: Map<Picture, unknown>): boolean {
+  if (shown.length !== live.length) return false
+  for (let i = 0; i < shown.length; i++) if (!isSame(shown[i]!, live[i], compared)) return false
+  return true
+}
+
+/** Of thunks that had their value already: whether it is the same without looking into it. */
+function hasSameValue(before: unknown, live: unknown): boolean {
+  return before instanceof Thunk && live instanceof Thunk && before.value !== undefined && before.value === live.value
+}
