@@ -1,9 +1,9 @@
 /** Ring: cli. `firn eval`, `firn instantiate`, `firn jobs`: evaluation on this machine, without a farm; see cli/evaluate/. */
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { FirnError } from '../../contract/errors.ts'
 import { addEvaluationOptions, type EvaluationOptions } from '../arguments.ts'
 import { type GlobalOptions, loadForCommand } from '../context.ts'
-import { DEFAULT_JOBS, DEFAULT_LANGUAGE, defaultSettings, type EvaluateOptions, type Input, parseSearchPathEntry } from '../evaluate/options.ts'
+import { DEFAULT_JOBS, DEFAULT_LANGUAGE, DEFAULT_MEGABYTES, defaultSettings, type EvaluateOptions, type Input, type JobsOptions, parseSearchPathEntry } from '../evaluate/options.ts'
 import { isFlakeArgument, packagePrefixes, readFlakeArgument } from '../flake-argument.ts'
 import { evaluateInProcess } from '../evaluate/start.ts'
 import { ExitSilently } from '../output.ts'
@@ -20,6 +20,8 @@ interface HereOptions extends EvaluationOptions, GlobalOptions {
   readonly checkCacheStatus?: boolean
   readonly select?: string
   readonly apply?: string
+  readonly workers?: number
+  readonly maxMemorySize?: number
 }
 
 const NO_FARM = `
@@ -61,14 +63,27 @@ export function jobsCommand(command: Command): Command {
     .option('--select <function>', 'apply a function to the whole value first')
     .option('--apply <function>', 'apply a function to each job and show the result as extraValue')
     .option('--force-recurse', 'walk into every attribute set, not only those that say recurseForDerivations')
+    .option('--workers <count>', 'share the work among so many processes', wholeNumber)
+    .option('--max-memory-size <megabytes>', 'replace a process that has grown beyond this between two attributes (default with --workers: 4096)', wholeNumber)
     .addHelpText('after', `${NO_FARM}
 
 Examples:
   firn jobs release.nix
+  firn jobs --workers 4 --max-memory-size 2048 release.nix
   firn jobs --meta release.nix | jq -r 'select(.error == null) | .drvPath'`)
     .action((files: string[], options: HereOptions) => run('jobs', files, options, {
-      jobs: { ...DEFAULT_JOBS, meta: options.meta ?? false, showInputDrvs: options.showInputDrvs ?? false, forceRecurse: options.forceRecurse ?? false, constituents: options.constituents ?? false, checkCache: options.checkCacheStatus ?? false, ...(options.select === undefined ? {} : { select: options.select }), ...(options.apply === undefined ? {} : { apply: options.apply }) },
+      jobs: { ...DEFAULT_JOBS, meta: options.meta ?? false, showInputDrvs: options.showInputDrvs ?? false, forceRecurse: options.forceRecurse ?? false, constituents: options.constituents ?? false, checkCache: options.checkCacheStatus ?? false, ...(options.select === undefined ? {} : { select: options.select }), ...(options.apply === undefined ? {} : { apply: options.apply }), ...processesOf(options) },
     }))
+}
+
+function processesOf({ workers, maxMemorySize }: HereOptions): Pick<JobsOptions, 'processes'> {
+  return workers === undefined && maxMemorySize === undefined ? {} : { processes: { count: workers ?? 1, megabytes: maxMemorySize ?? DEFAULT_MEGABYTES } }
+}
+
+function wholeNumber(text: string): number {
+  const number = Number(text)
+  if (!Number.isSafeInteger(number) || number < 1) throw new InvalidArgumentError('It must be a whole number above 0.')
+  return number
 }
 
 function common(command: Command): Command {

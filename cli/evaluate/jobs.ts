@@ -4,46 +4,87 @@
  */
 import type { EvaluationRequest, EvaluatorMessage, FoundJob } from '../../contract/evaluations.ts'
 import { FirnError } from '../../contract/errors.ts'
-import { EvaluationSession } from '../../eval/session.ts'
+import { EvaluationSession, type SharedWork } from '../../eval/session.ts'
 import { byteStringOfNative } from '../../evaluator/paths.ts'
 import type { EvaluateOptions, Input } from './options.ts'
 import { printMessage, writeBytes } from './output.ts'
 import { fileOf } from './file-argument.ts'
 import { unmetNeed, type World } from './world.ts'
 
+/** What is found, told as it is found. */
+export interface JobSink {
+  /** A line of JSON without its end, a byte string; of a job, where it leads, else of an error. */
+  line(text: string, job: { readonly attr: string; readonly drvPath: string } | undefined): void
+  /** Nothing of this input can be found: the message, a byte string. */
+  fatal(message: string): void
+}
+
 export function runJobs(options: EvaluateOptions, world: World): number {
   let failed = false
   let fatal = false
   for (const input of options.inputs) {
-    const emit = (message: EvaluatorMessage): void => {
-      switch (message.kind) {
-        case 'job':
-          writeLine(jobLine(message.job, options, world))
-          return
-        case 'job-error':
-          failed = true
-          writeLine({ attr: message.attr, attrPath: message.attrPath, error: message.message.replace(/\n$/, '') })
-          return
-        case 'needs':
-          world.io.answer(message.needs.map((need) => ({ key: need.key, ok: false, message: unmetNeed(need) })))
-          needs.push(...message.needs.map((need) => need.key))
-          return
-        case 'trace':
-          printMessage(message.level, message.text)
-          return
-        case 'finished':
-          if (message.error === undefined) return
-          fatal = true
-          writeBytes(2, byteStringOfNative(message.error.message))
-          return
-        default:
-      }
-    }
-    const needs: string[] = []
-    const session = new EvaluationSession({ io: world.io, settings: options.settings, request: requestOf(options, input, world), emit, workingFolder: world.folder, jobs: { meta: options.jobs.meta, forceRecurse: options.jobs.forceRecurse, ignoreOthers: !options.jobs.failOnError, keepAggregates: !options.jobs.constituents, ...(options.jobs.apply === undefined ? {} : { apply: byteStringOfNative(options.jobs.apply) }), ...(options.jobs.select === undefined ? {} : { select: byteStringOfNative(options.jobs.select) }) } })
-    while (session.sweep() !== 'finished') session.answer(needs.splice(0))
+    new JobsInput(options, input, world, {
+      line: (text, job) => {
+        failed ||= job === undefined
+        writeBytes(1, `${text}\n`)
+      },
+      fatal: (message) => {
+        fatal = true
+        writeBytes(2, message)
+      },
+    }).sweep()
   }
+  return exitCode(options, failed, fatal)
+}
+
+export function exitCode(options: EvaluateOptions, failed: boolean, fatal: boolean): number {
   return fatal || (failed && options.jobs.failOnError) ? 1 : 0
+}
+
+/** The jobs of one file, expression or flake. With `share`, only of what the session is told to take. */
+export class JobsInput {
+  readonly session: EvaluationSession
+  private readonly options: EvaluateOptions
+  private readonly world: World
+  private readonly sink: JobSink
+  private readonly needs: string[] = []
+
+  constructor(options: EvaluateOptions, input: Input, world: World, sink: JobSink, share?: SharedWork) {
+    this.options = options
+    this.world = world
+    this.sink = sink
+    const { meta, forceRecurse, failOnError, constituents, apply, select } = options.jobs
+    this.session = new EvaluationSession({
+      io: world.io, settings: options.settings, request: requestOf(options, input, world), emit: (message) => this.receive(message), workingFolder: world.folder,
+      jobs: { meta, forceRecurse, ignoreOthers: !failOnError, keepAggregates: !constituents, ...(apply === undefined ? {} : { apply: byteStringOfNative(apply) }), ...(select === undefined ? {} : { select: byteStringOfNative(select) }) },
+      ...(share && { share }),
+    })
+  }
+
+  /** Evaluates all there is to do. */
+  sweep(): void {
+    while (this.session.sweep() !== 'finished') this.session.answer(this.needs.splice(0))
+  }
+
+  private receive(message: EvaluatorMessage): void {
+    switch (message.kind) {
+      case 'job': return this.sink.line(jsonLine(jobLine(message.job, this.options, this.world)), message.job)
+      case 'job-error': return this.sink.line(errorLine(message), undefined)
+      case 'needs':
+        this.world.io.answer(message.needs.map((need) => ({ key: need.key, ok: false, message: unmetNeed(need) })))
+        this.needs.push(...message.needs.map((need) => need.key))
+        return
+      case 'trace': return printMessage(message.level, message.text)
+      case 'finished':
+        if (message.error !== undefined) this.sink.fatal(byteStringOfNative(message.error.message))
+        return
+      default:
+    }
+  }
+}
+
+export function errorLine({ attr, attrPath, message }: { readonly attr: string; readonly attrPath: readonly string[]; readonly message: string }): string {
+  return jsonLine({ attr, attrPath, error: message.replace(/\n$/, '') })
 }
 
 function requestOf(options: EvaluateOptions, input: Input, world: World): EvaluationRequest {
@@ -80,6 +121,6 @@ function cacheStatus(job: FoundJob, world: World): Record<string, unknown> {
   return { cacheStatus: isLocal ? 'local' : 'notBuilt', isCached: isLocal }
 }
 
-function writeLine(value: unknown): void {
-  writeBytes(1, `${byteStringOfNative(JSON.stringify(value))}\n`)
+function jsonLine(value: unknown): string {
+  return byteStringOfNative(JSON.stringify(value))
 }

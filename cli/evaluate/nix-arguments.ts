@@ -15,7 +15,7 @@ export class UsageError extends Error {
 const IGNORED_WITH_VALUE: ReadonlyMap<string, number> = new Map([
   ['--store', 1], ['--eval-store', 1], ['--max-jobs', 1], ['-j', 1], ['--cores', 1], ['--builders', 1], ['--timeout', 1], ['--max-silent-time', 1],
   ['--log-format', 1], ['--substituters', 1], ['--extra-substituters', 1], ['--trusted-public-keys', 1], ['--out-link', 1], ['-o', 1],
-  ['--override-flake', 2], ['--gc-roots-dir', 1], ['--workers', 1], ['--max-memory-size', 1], ['--netrc-file', 1],
+  ['--override-flake', 2], ['--gc-roots-dir', 1], ['--netrc-file', 1],
 ])
 const IGNORED: ReadonlySet<string> = new Set([
   '--quiet', '--verbose', '-v', '-vv', '-vvv', '-vvvv', '-vvvvv', '-Q', '--no-build-output', '--keep-going', '-k', '--keep-failed', '-K', '--fallback',

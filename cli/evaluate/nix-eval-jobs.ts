@@ -1,18 +1,20 @@
 /**
- * Ring: cli. Stands in for `nix-eval-jobs`: the jobs of an expression as JSON lines, as they are found. Flags about its worker processes,
- * garbage collector roots and the store are taken and change nothing here. Started by compat/bin/nix-eval-jobs with a large stack.
+ * Ring: cli. Stands in for `nix-eval-jobs`: the jobs of an expression as JSON lines, as they are found. Flags about garbage
+ * collector roots and the store are taken and change nothing here. Started by compat/bin/nix-eval-jobs with a large stack.
  */
 import { defaultHome } from '../../config/machine.ts'
 import { readFlakeArgument } from '../flake-argument.ts'
+import { isShared, runJobPool } from './job-pool.ts'
 import { NixArguments, UsageError } from './nix-arguments.ts'
 import { writeBytes } from './output.ts'
-import { DEFAULT_JOBS, type EvaluateOptions, type JobsOptions } from './options.ts'
+import { DEFAULT_JOBS, DEFAULT_MEGABYTES, type EvaluateOptions, type JobsOptions } from './options.ts'
 import { evaluateHere } from './run.ts'
 
 export function parseNixEvalJobs(words: readonly string[], environment: NodeJS.ProcessEnv): EvaluateOptions | { readonly print: string } {
   const common = new NixArguments(words, environment)
   const files: string[] = []
   let jobs: JobsOptions = { ...DEFAULT_JOBS, failOnError: false }
+  let processes: JobsOptions['processes']
   let [isExpression, isFlake, readOnly] = [false, false, false]
   for (let word = common.next(); word !== undefined; word = common.next()) {
     switch (word) {
@@ -26,6 +28,8 @@ export function parseNixEvalJobs(words: readonly string[], environment: NodeJS.P
       case '--no-instantiate': readOnly = true; break
       case '--flake': isFlake = true; break
       case '--apply': jobs = { ...jobs, apply: common.value(word) }; break
+      case '--workers': processes = { megabytes: DEFAULT_MEGABYTES, ...processes, count: count(word, common.value(word)) }; break
+      case '--max-memory-size': processes = { count: 1, ...processes, megabytes: count(word, common.value(word)) }; break
       case '--check-cache-status': jobs = { ...jobs, checkCache: true }; break
       default:
         if (common.take(word)) break
@@ -41,14 +45,22 @@ export function parseNixEvalJobs(words: readonly string[], environment: NodeJS.P
   return {
     work: 'jobs', inputs: [flake !== undefined ? { kind: 'flake', reference: flake.reference, prefixes: [] } : isExpression ? { kind: 'expression', text: source } : { kind: 'file', path: source }], attributes: flake === undefined || flake.attribute === '' ? [] : [flake.attribute],
     arguments: common.arguments, format: 'json', strict: false, locations: false, readOnly,
-    home: environment['FIRN_HOME'] ?? defaultHome(environment), settings: flake === undefined || common.isImpure ? settings : { ...settings, mode: 'pure' }, language: common.language(), jobs,
+    home: environment['FIRN_HOME'] ?? defaultHome(environment), settings: flake === undefined || common.isImpure ? settings : { ...settings, mode: 'pure' }, language: common.language(),
+    // one process without a limit is this one
+    jobs: processes === undefined ? jobs : { ...jobs, processes },
   }
 }
 
-export function nixEvalJobs(words: readonly string[]): number {
+function count(flag: string, text: string): number {
+  const number = Number(text)
+  if (!Number.isSafeInteger(number) || number < 1) throw new UsageError(`flag '${flag}' wants a number above 0, not '${text}'`)
+  return number
+}
+
+export async function nixEvalJobs(words: readonly string[]): Promise<number> {
   try {
     const options = parseNixEvalJobs(words, process.env)
-    if (!('print' in options)) return evaluateHere(options)
+    if (!('print' in options)) return isShared(options) ? await runJobPool(options) : evaluateHere(options)
     writeBytes(1, options.print)
     return 0
   } catch (error) {
@@ -58,4 +70,4 @@ export function nixEvalJobs(words: readonly string[]): number {
   }
 }
 
-if (import.meta.main) process.exitCode = nixEvalJobs(process.argv.slice(2))
+if (import.meta.main) process.exitCode = await nixEvalJobs(process.argv.slice(2))

@@ -58,7 +58,12 @@ export interface JobsOptions {
   readonly failOnError: boolean
   /** A function that is applied to the value first. */
   readonly select?: string
+  /** Processes that share the work, with the size at which each is replaced; else this process does it. */
+  readonly processes?: { readonly count: number; readonly megabytes: number }
 }
+
+/** Of nix-eval-jobs' processes. */
+export const DEFAULT_MEGABYTES = 4096
 
 export const NIX_VERSION = '2.26.0'
 

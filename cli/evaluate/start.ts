@@ -6,10 +6,12 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { FirnError } from '../../contract/errors.ts'
 import { engineFlags, largeStackCommand } from '../../evaluator/spawn.ts'
+import { isShared, runJobPool } from './job-pool.ts'
 import type { EvaluateOptions } from './options.ts'
 
 /** Evaluates and prints; gives the exit code. */
 export function evaluateInProcess(options: EvaluateOptions): Promise<number> {
+  if (isShared(options)) return runJobPool(options)
   const { command, arguments: words } = largeStackCommand([...engineFlags(), fileURLToPath(new URL('./worker.ts', import.meta.url))])
   const child = spawn(command, words, { stdio: 'inherit', env: { ...process.env, FIRN_EVALUATE: JSON.stringify(options) } })
   return new Promise((resolve, reject) => {
