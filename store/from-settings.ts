@@ -4,6 +4,17 @@ import type { Settings } from '../config/settings.ts'
 import { readComposition } from './composition.ts'
 import type { StoreSettings } from './settings.ts'
 
+/** Whom to ask for paths, and whom to believe. Errors: 'invalid-input' for a store composition that can't be read. */
+export function substituterSettings({ store, substituters }: Pick<Settings, 'store' | 'substituters'>): Pick<StoreSettings, 'substituters' | 'trustedPublicKeys'> & { readonly timeoutSeconds: number } {
+  const composition = store.composition === undefined ? undefined : readComposition(store.composition)
+  return {
+    // the order of the list is the order of preference
+    substituters: composition?.substituters ?? substituters.urls.map((url, index) => ({ url, priority: index + 1 })),
+    trustedPublicKeys: composition?.trustedPublicKeys ?? substituters.trustedKeys,
+    timeoutSeconds: substituters.timeoutSeconds,
+  }
+}
+
 /** Errors: 'missing-requirement' without a database, 'invalid-input' for a store composition that can't be read. */
 export function storeSettings(settings: Settings): StoreSettings & { readonly localStoreDir: string } {
   const { store, substituters, cache } = settings
@@ -14,10 +25,8 @@ export function storeSettings(settings: Settings): StoreSettings & { readonly lo
     blobs: composition?.blobs ?? store.blobs,
     localStoreDir: store.localFolder,
     localStoreBytes: store.localBytes,
-    // the order of the list is the order of preference
-    substituters: composition?.substituters ?? substituters.urls.map((url, index) => ({ url, priority: index + 1 })),
+    ...substituterSettings(settings),
     substituterTimes: { negativeSeconds: substituters.negativeSeconds, timeoutSeconds: substituters.timeoutSeconds, pauseSeconds: substituters.pauseSeconds },
-    trustedPublicKeys: composition?.trustedPublicKeys ?? substituters.trustedKeys,
     signingKeyFile: cache.keyFile,
   }
 }

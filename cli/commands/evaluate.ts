@@ -7,6 +7,7 @@ import { DEFAULT_JOBS, DEFAULT_LANGUAGE, DEFAULT_MEGABYTES, defaultSettings, typ
 import { isFlakeArgument, packagePrefixes, readFlakeArgument } from '../flake-argument.ts'
 import { evaluateInProcess } from '../evaluate/start.ts'
 import { ExitSilently } from '../output.ts'
+import { substituterSettings } from '../../store/from-settings.ts'
 
 interface HereOptions extends EvaluationOptions, GlobalOptions {
   readonly strict?: boolean
@@ -59,7 +60,7 @@ export function jobsCommand(command: Command): Command {
     .option('--meta', 'with `meta`')
     .option('--show-input-drvs', 'with the derivations each needs')
     .option('--constituents', 'resolve the constituents that aggregates (_hydraAggregate) name, and show them')
-    .option('--check-cache-status', 'tell whether the outputs are in a store of this machine')
+    .option('--check-cache-status', 'tell whether the outputs are in a store of this machine or of a substituter')
     .option('--select <function>', 'apply a function to the whole value first')
     .option('--apply <function>', 'apply a function to each job and show the result as extraValue')
     .option('--force-recurse', 'walk into every attribute set, not only those that say recurseForDerivations')
@@ -72,7 +73,7 @@ Examples:
   firn jobs --workers 4 --max-memory-size 2048 release.nix
   firn jobs --meta release.nix | jq -r 'select(.error == null) | .drvPath'`)
     .action((files: string[], options: HereOptions) => run('jobs', files, options, {
-      jobs: { ...DEFAULT_JOBS, meta: options.meta ?? false, showInputDrvs: options.showInputDrvs ?? false, forceRecurse: options.forceRecurse ?? false, constituents: options.constituents ?? false, checkCache: options.checkCacheStatus ?? false, ...(options.select === undefined ? {} : { select: options.select }), ...(options.apply === undefined ? {} : { apply: options.apply }), ...processesOf(options) },
+      jobs: { ...DEFAULT_JOBS, meta: options.meta ?? false, showInputDrvs: options.showInputDrvs ?? false, forceRecurse: options.forceRecurse ?? false, constituents: options.constituents ?? false, ...(options.checkCacheStatus && { checkCache: substituterSettings(loadForCommand(options).settings) }), ...(options.select === undefined ? {} : { select: options.select }), ...(options.apply === undefined ? {} : { apply: options.apply }), ...processesOf(options) },
     }))
 }
 

@@ -103,7 +103,7 @@ function jobLine(job: FoundJob, options: EvaluateOptions, world: World): Record<
     attr: job.attr,
     attrPath: job.attrPath,
     ...(options.jobs.constituents && job.constituents !== undefined ? { constituents: job.constituents } : {}),
-    ...(options.jobs.checkCache ? cacheStatus(job, world) : {}),
+    ...(options.jobs.checkCache === undefined ? {} : cacheStatus(job, world)),
     drvPath: job.drvPath,
     ...(job.extraValue !== undefined ? { extraValue: job.extraValue } : {}),
     ...(options.jobs.showInputDrvs ? { inputDrvs: job.inputDrvs } : {}),
@@ -115,10 +115,13 @@ function jobLine(job: FoundJob, options: EvaluateOptions, world: World): Record<
   }
 }
 
-/** Whether all outputs are in a store of this machine. Nobody else is asked. */
+/** Whether all outputs are in a store of this machine, or can be taken from substituters. */
 function cacheStatus(job: FoundJob, world: World): Record<string, unknown> {
-  const isLocal = Object.values(job.outputs).every((path) => path !== null && world.io.status(byteStringOfNative(path)) !== undefined)
-  return { cacheStatus: isLocal ? 'local' : 'notBuilt', isCached: isLocal }
+  const paths = Object.values(job.outputs)
+  const wanted = paths.filter((path) => path === null || world.io.status(byteStringOfNative(path)) === undefined)
+  const known = wanted.filter((path) => path !== null)
+  const cacheStatus = wanted.length === 0 ? 'local' : known.length === wanted.length && world.substitutes.available(known).size === known.length ? 'cached' : 'notBuilt'
+  return { cacheStatus, isCached: cacheStatus !== 'notBuilt' }
 }
 
 function jsonLine(value: unknown): string {

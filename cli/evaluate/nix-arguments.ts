@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import type { EvaluationArgument, EvaluationSettings } from '../../contract/evaluations.ts'
 import type { LintLevel } from '../../eval/syntax/parser.ts'
+import type { SubstitutesOptions } from './substitutes.ts'
 import { DEFAULT_LANGUAGE, defaultSettings, parseSearchPathEntry, type LanguageOptions } from './options.ts'
 
 export class UsageError extends Error {
@@ -14,7 +15,7 @@ export class UsageError extends Error {
 /** Flags of Nix that take values and change nothing here. */
 const IGNORED_WITH_VALUE: ReadonlyMap<string, number> = new Map([
   ['--store', 1], ['--eval-store', 1], ['--max-jobs', 1], ['-j', 1], ['--cores', 1], ['--builders', 1], ['--timeout', 1], ['--max-silent-time', 1],
-  ['--log-format', 1], ['--substituters', 1], ['--extra-substituters', 1], ['--trusted-public-keys', 1], ['--out-link', 1], ['-o', 1],
+  ['--log-format', 1], ['--out-link', 1], ['-o', 1],
   ['--override-flake', 2], ['--gc-roots-dir', 1], ['--netrc-file', 1],
 ])
 const IGNORED: ReadonlySet<string> = new Set([
@@ -122,6 +123,12 @@ export class NixArguments {
     return this.options.get('pure-eval') === 'false'
   }
 
+  /** What was said of substituters, else what the settings say. */
+  substitutes(otherwise: SubstitutesOptions): SubstitutesOptions {
+    const urls = this.options.has('substituters') ? this.wordsOf('substituters').map((url, index) => ({ url, priority: index + 1 })) : otherwise.substituters
+    return { ...otherwise, substituters: urls, trustedPublicKeys: [...otherwise.trustedPublicKeys, ...this.wordsOf('trusted-public-keys')] }
+  }
+
   settings(): EvaluationSettings {
     const mode = this.isOn('pure-eval') ? 'pure' : this.isOn('restrict-eval') ? 'restricted' : 'impure'
     const nixPath = this.options.has('nix-path') ? this.wordsOf('nix-path').map(parseSearchPathEntry) : this.base.searchPath
@@ -160,5 +167,5 @@ const SWITCHES: ReadonlySet<string> = new Set([
 ])
 const VALUES: ReadonlySet<string> = new Set([
   'max-call-depth', 'experimental-features', 'system', 'eval-system', 'nix-path', 'allowed-uris', 'lint-url-literals', 'lint-absolute-path-literals',
-  'lint-short-path-literals', 'tarball-ttl', 'access-tokens', 'flake-registry',
+  'lint-short-path-literals', 'tarball-ttl', 'access-tokens', 'flake-registry', 'substituters', 'trusted-public-keys',
 ])

@@ -3,19 +3,25 @@
  * collector roots and the store are taken and change nothing here. Started by compat/bin/nix-eval-jobs with a large stack.
  */
 import { defaultHome } from '../../config/machine.ts'
+import { FirnError } from '../../contract/errors.ts'
+import { byteStringOfNative } from '../../evaluator/paths.ts'
 import { readFlakeArgument } from '../flake-argument.ts'
 import { isShared, runJobPool } from './job-pool.ts'
 import { NixArguments, UsageError } from './nix-arguments.ts'
 import { writeBytes } from './output.ts'
 import { DEFAULT_JOBS, DEFAULT_MEGABYTES, type EvaluateOptions, type JobsOptions } from './options.ts'
 import { evaluateHere } from './run.ts'
+import type { SubstitutesOptions } from './substitutes.ts'
 
-export function parseNixEvalJobs(words: readonly string[], environment: NodeJS.ProcessEnv): EvaluateOptions | { readonly print: string } {
+const CHECK_CACHE = '--check-cache-status'
+
+/** `substitutes`: whom the settings say to ask for what is built already. */
+export function parseNixEvalJobs(words: readonly string[], environment: NodeJS.ProcessEnv, substitutes: SubstitutesOptions): EvaluateOptions | { readonly print: string } {
   const common = new NixArguments(words, environment)
   const files: string[] = []
   let jobs: JobsOptions = { ...DEFAULT_JOBS, failOnError: false }
   let processes: JobsOptions['processes']
-  let [isExpression, isFlake, readOnly] = [false, false, false]
+  let [isExpression, isFlake, readOnly, checksCache] = [false, false, false, false]
   for (let word = common.next(); word !== undefined; word = common.next()) {
     switch (word) {
       case '--help': return { print: 'USAGE: nix-eval-jobs [options] expr\n' }
@@ -30,7 +36,7 @@ export function parseNixEvalJobs(words: readonly string[], environment: NodeJS.P
       case '--apply': jobs = { ...jobs, apply: common.value(word) }; break
       case '--workers': processes = { megabytes: DEFAULT_MEGABYTES, ...processes, count: count(word, common.value(word)) }; break
       case '--max-memory-size': processes = { count: 1, ...processes, megabytes: count(word, common.value(word)) }; break
-      case '--check-cache-status': jobs = { ...jobs, checkCache: true }; break
+      case CHECK_CACHE: checksCache = true; break
       default:
         if (common.take(word)) break
         if (word.startsWith('-')) throw new UsageError(`unrecognised flag '${word}'`)
@@ -47,8 +53,14 @@ export function parseNixEvalJobs(words: readonly string[], environment: NodeJS.P
     arguments: common.arguments, format: 'json', strict: false, locations: false, readOnly,
     home: environment['FIRN_HOME'] ?? defaultHome(environment), settings: flake === undefined || common.isImpure ? settings : { ...settings, mode: 'pure' }, language: common.language(),
     // one process without a limit is this one
-    jobs: processes === undefined ? jobs : { ...jobs, processes },
+    jobs: { ...jobs, ...(processes && { processes }), ...(checksCache && { checkCache: common.substitutes(substitutes) }) },
   }
+}
+
+/** Settings are read only where they matter, since reading them costs as much as a small evaluation. */
+async function configuredSubstitutes(): Promise<SubstitutesOptions> {
+  const [{ loadSettings }, { substituterSettings }] = await Promise.all([import('../../config/load.ts'), import('../../store/from-settings.ts')])
+  return substituterSettings(loadSettings().settings)
 }
 
 function count(flag: string, text: string): number {
@@ -59,11 +71,15 @@ function count(flag: string, text: string): number {
 
 export async function nixEvalJobs(words: readonly string[]): Promise<number> {
   try {
-    const options = parseNixEvalJobs(words, process.env)
+    const options = parseNixEvalJobs(words, process.env, words.includes(CHECK_CACHE) ? await configuredSubstitutes() : { substituters: [], trustedPublicKeys: [] })
     if (!('print' in options)) return isShared(options) ? await runJobPool(options) : evaluateHere(options)
     writeBytes(1, options.print)
     return 0
   } catch (error) {
+    if (error instanceof FirnError) {
+      writeBytes(2, `error: ${byteStringOfNative(error.message)}\n`)
+      return 1
+    }
     if (!(error instanceof UsageError)) throw error
     writeBytes(2, `error: ${error.message}\nTry 'nix-eval-jobs --help' for more information.\n`)
     return 1

@@ -2,6 +2,7 @@
 import type { EvaluationArgument, EvaluationSettings } from '../../contract/evaluations.ts'
 import type { LintLevel } from '../../eval/syntax/parser.ts'
 import { currentSystem } from '../../config/machine.ts'
+import type { SubstitutesOptions } from './substitutes.ts'
 
 export type Input =
   | { readonly kind: 'file'; readonly path: string }
@@ -51,7 +52,8 @@ export interface JobsOptions {
   readonly showInputDrvs: boolean
   readonly forceRecurse: boolean
   readonly constituents: boolean
-  readonly checkCache: boolean
+  /** Tells whether outputs are there already, or a substituter has them. */
+  readonly checkCache?: SubstitutesOptions
   /** A function that is applied to each job. */
   readonly apply?: string
   /** Whether a job's error makes the exit code 1. */
@@ -75,7 +77,7 @@ export function defaultSettings(environment: NodeJS.ProcessEnv = process.env): E
 }
 
 export const DEFAULT_LANGUAGE: LanguageOptions = { pipeOperators: true, tomlTimestamps: false, traceVerbose: false, abortOnWarn: false, lints: {} }
-export const DEFAULT_JOBS: JobsOptions = { meta: false, showInputDrvs: false, forceRecurse: false, constituents: false, checkCache: false, failOnError: true }
+export const DEFAULT_JOBS: JobsOptions = { meta: false, showInputDrvs: false, forceRecurse: false, constituents: false, failOnError: true }
 
 /** Entries of NIX_PATH, parted by colons that are no part of an address. */
 export function parseNixPath(text: string): { readonly prefix: string; readonly path: string }[] {

@@ -15,12 +15,14 @@ import { byteStringOfNative } from '../../evaluator/paths.ts'
 import { fetchHere } from './fetch-here.ts'
 import type { EvaluateOptions } from './options.ts'
 import { printMessage } from './output.ts'
+import { Substitutes } from './substitutes.ts'
 
 export interface World {
   readonly io: FileIO
   readonly evaluator: Evaluator
   /** The working folder, as a byte string. */
   readonly folder: string
+  readonly substitutes: Substitutes
   /** Removes what was made for this evaluation only. */
   close(): void
 }
@@ -30,8 +32,9 @@ export function openWorld(options: EvaluateOptions): World {
   const storeFolder = join(options.home, 'store')
   const store = options.readOnly ? undefined : new LocalStoreFolder(storeFolder)
   let scratch: string | undefined
+  const storeFolders = [storeFolder, ...(existsSync('/nix/store') ? ['/nix/store'] : [])]
   const io = new FileIO({
-    storeFolders: [byteStringOfNative(storeFolder), ...(existsSync('/nix/store') ? ['/nix/store'] : [])],
+    storeFolders: storeFolders.map(byteStringOfNative),
     environment: new Map(Object.entries(process.env).map(([name, value]) => [byteStringOfNative(name), byteStringOfNative(value ?? '')])),
     journal: {},
     asksForUnknownPaths: false,
@@ -44,7 +47,8 @@ export function openWorld(options: EvaluateOptions): World {
   const folder = byteStringOfNative(process.cwd())
   const { language } = options
   const evaluator = new Evaluator({ io, settings: options.settings, workingFolder: folder, traceVerbose: language.traceVerbose, language })
-  return { io, evaluator, folder, close: () => { if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true }) } }
+  const substitutes = new Substitutes(options.jobs.checkCache ?? { substituters: [], trustedPublicKeys: [] }, storeFolders)
+  return { io, evaluator, folder, substitutes, close: () => { if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true }) } }
 }
 
 /** What to tell of a need that nobody here can meet. */
