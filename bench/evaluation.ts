@@ -1,7 +1,8 @@
 /**
- * Evaluation beside stock Nix: every attribute of a set that stock Nix instantiates, cold; one of them, cold; and again in a process that
- * was kept, with nothing, one package's file and a widely used file changed. Run: `node bench/evaluation.ts FOLDER [--attribute python3]
- * [--package FILE] [--shared FILE]`; the files are below FOLDER, get a comment for the time of one evaluation, and are put back.
+ * Evaluation beside stock Nix: every attribute of a set that stock Nix instantiates, cold, in one process and in two; one of them, cold;
+ * and again in a process that was kept, with nothing, one package's file and a widely used file changed. Run: `node bench/evaluation.ts
+ * [FOLDER] [--attribute python3] [--package FILE] [--shared FILE]`; the files are below FOLDER, get a comment for the time of one evaluation,
+ * and are put back. Without a folder it is examples/packages, which is small: starting is most of its time, and limits are for large sets.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -11,27 +12,33 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { EvaluationSettings } from '../contract/evaluations.ts'
 import { spawnEvaluator } from '../evaluator/spawn.ts'
+import { findMirrors } from '../examples/tools/mirrors.ts'
 import { nixReference } from '../infra/setup/nix-reference.ts'
 
 const { values, positionals: [given] } = parseArgs({
   allowPositionals: true,
-  options: { attribute: { type: 'string', default: 'python3' }, package: { type: 'string', default: 'pkgs/jq/default.nix' }, shared: { type: 'string', default: 'stdenv/generic/make-derivation.nix' } },
+  options: { attribute: { type: 'string' }, package: { type: 'string' }, shared: { type: 'string' } },
 })
-if (given === undefined) {
-  console.error('usage: npm run bench evaluation FOLDER [--attribute NAME] [--package FILE] [--shared FILE]')
-  process.exit(2)
-}
-const folder = resolve(given)
-const DROP_IN = join(import.meta.dirname, '../compat/bin/nix-instantiate')
+const EXAMPLES = join(import.meta.dirname, '../examples/packages')
+const folder = given === undefined ? EXAMPLES : resolve(given)
+const attribute = values.attribute ?? (given === undefined ? 'hello' : 'python3')
+const packageFile = values.package ?? (given === undefined ? 'packages.nix' : 'pkgs/jq/default.nix')
+const sharedFile = values.shared ?? (given === undefined ? 'stdenv/default.nix' : 'stdenv/generic/make-derivation.nix')
+/** The set, as an expression. */
+const set = `(import ${folder} { ${given === undefined ? Object.entries(await findMirrors()).map(([name, value]: [string, string]) => `${name} = ${JSON.stringify(value)};`).join(' ') : ''} })`
+const DROP_IN = join(import.meta.dirname, '../compat/bin')
 
 function nix(expression: string): string | undefined {
-  const { status, stdout } = spawnSync('nix-instantiate', ['--eval', '--strict', '--json', '-E', expression], { encoding: 'utf8', maxBuffer: 2 ** 28 })
+  const { status, stdout } = spawnSync('nix-instantiate', [...EVALUATE, expression], { encoding: 'utf8', maxBuffer: 2 ** 28 })
   return status === 0 ? stdout : undefined
 }
 
+/** An attribute that needs something built is none of these. */
+const EVALUATE = ['--eval', '--strict', '--json', '--option', 'allow-import-from-derivation', 'false', '-E']
+
 /** Names whose derivation stock Nix finds. An error that `tryEval` lets through fails a whole batch, which is then halved. */
 function instantiable(names: readonly string[]): string[] {
-  const found = nix(`let set = import ${folder} { }; try = name: let r = builtins.tryEval (let v = set.\${name}; in if v.type or "" == "derivation" then v.drvPath else null);
+  const found = nix(`let set = ${set}; try = name: let r = builtins.tryEval (let v = set.\${name}; in if v.type or "" == "derivation" then v.drvPath else null);
     in r.success && r.value != null; in builtins.filter try (builtins.fromJSON ''${JSON.stringify(names)}'')`)
   if (found !== undefined) return JSON.parse(found) as string[]
   if (names.length === 1) return []
@@ -41,30 +48,31 @@ function instantiable(names: readonly string[]): string[] {
 
 interface Run { readonly seconds: number; readonly megabytes: number; readonly output: string }
 
-/** Runs a command; its peak of memory is read while it runs, and only grows. */
-async function run(command: string, expression: string): Promise<Run> {
+/** Runs a command; peaks of its memory and of the processes it starts are read while they run, and summed. */
+async function run(command: string, words: readonly string[]): Promise<Run> {
   const begun = performance.now()
-  const child = spawn(command, ['--eval', '--strict', '--json', '-E', expression], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'ignore'] })
   let output = ''
-  let peak = 0
+  const peaks = new Map<number, number>()
   child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text })
-  const look = setInterval(() => {
+  const look = (processId: number): void => {
     try {
-      peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0))
+      peaks.set(processId, Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${processId}/status`, 'utf8'))?.[1] ?? 0))
+      for (const below of readFileSync(`/proc/${processId}/task/${processId}/children`, 'utf8').split(' ').filter((text) => text !== '')) look(Number(below))
     } catch { /* it is gone */ }
-  }, 20)
+  }
+  const looking = setInterval(() => look(child.pid!), 20)
   const code = await new Promise((done, failed) => child.once('error', failed).once('close', done))
-  clearInterval(look)
+  clearInterval(looking)
   if (code !== 0) throw new Error(`${command} ended with ${String(code)}`)
-  return { seconds: (performance.now() - begun) / 1000, megabytes: Math.round(peak / 1024), output: output.trim() }
+  return { seconds: (performance.now() - begun) / 1000, megabytes: Math.round([...peaks.values()].reduce((sum, peak) => sum + peak, 0) / 1024), output: output.trim() }
 }
 
 const IDLE_MILLISECONDS = 2000
 
 /** Seconds of evaluations in one process, each after an edit. */
-async function resident(names: readonly string[], edits: readonly (string | undefined)[]): Promise<number[]> {
+async function resident(text: string, jobs: number, edits: readonly (string | undefined)[]): Promise<number[]> {
   const settings: EvaluationSettings = { currentSystem: 'x86_64-linux', nixVersion: '2.26.0', mode: 'impure', allowedUris: [], allowedPaths: [], searchPath: [], allowImportFromDerivation: true, showTrace: false }
-  const text = `let set = import ${folder} { }; in { ${names.map((name) => `${JSON.stringify(name)} = set.${JSON.stringify(name)};`).join(' ')} }`
   const evaluator = spawnEvaluator()
   const times: number[] = []
   for (const edit of edits) {
@@ -75,12 +83,12 @@ async function resident(names: readonly string[], edits: readonly (string | unde
       await sleep(IDLE_MILLISECONDS)
       const begun = performance.now()
       await evaluator.send({ kind: 'start', request: { source: { kind: 'expression', text, basePath: folder }, attributes: [], arguments: {}, recurse: true, settings: {}, dryRun: true, priority: 0 }, settings, localStore: join(tmpdir(), 'firn-bench-none'), journal: {}, keep: true })
-      let jobs = 0
+      let found = 0
       for await (const message of evaluator.messages) {
-        if (message.kind === 'job') jobs++
+        if (message.kind === 'job') found++
         if (message.kind === 'finished') break
       }
-      if (jobs !== names.length) throw new Error(`${jobs} jobs of ${names.length}`)
+      if (found !== jobs) throw new Error(`${found} jobs of ${jobs}`)
       times.push((performance.now() - begun) / 1000)
     } finally {
       if (edit !== undefined) writeFileSync(edit, before)
@@ -90,25 +98,38 @@ async function resident(names: readonly string[], edits: readonly (string | unde
   return times
 }
 
-const all = JSON.parse(nix(`builtins.attrNames (import ${folder} { })`) ?? '[]') as string[]
+const all = JSON.parse(nix(`builtins.attrNames ${set}`) ?? '[]') as string[]
 const names: string[] = []
 for (let at = 0; at < all.length; at += 100) names.push(...instantiable(all.slice(at, at + 100)))
-const every = `let set = import ${folder} { }; in [ ${names.map((name) => `set.${JSON.stringify(name)}.drvPath`).join(' ')} ]`
-const one = `(import ${folder} { }).${values.attribute}.drvPath`
+const every = `let set = ${set}; in [ ${names.map((name) => `set.${JSON.stringify(name)}.drvPath`).join(' ')} ]`
+const one = `${set}.${attribute}.drvPath`
+
+const asSet = `let set = ${set}; in { ${names.map((name) => `${JSON.stringify(name)} = set.${JSON.stringify(name)};`).join(' ')} }`
+
+/** Paths that nix-eval-jobs prints in any order, in the order of names, as nix-instantiate prints them. */
+function inOrder(lines: string): string {
+  const found = new Map(lines.split('\n').map((line) => JSON.parse(line) as { attrPath: [string]; drvPath: string }).map(({ attrPath: [name], drvPath }) => [name, drvPath]))
+  return JSON.stringify(names.map((name) => found.get(name)))
+}
 
 const newer = join(nixReference(), 'nix-instantiate')
-const [stock, stockNewer, firn] = [await run('nix-instantiate', every), await run(newer, every), await run(DROP_IN, every)]
-if (stock.output !== firn.output) throw new Error('derivation paths differ')
-const [stockOne, firnOne] = [await run('nix-instantiate', one), await run(DROP_IN, one)]
-const [, unchanged, packaged, shared] = await resident(names, [undefined, undefined, join(folder, values.package), join(folder, values.shared)])
+const instantiate = join(DROP_IN, 'nix-instantiate')
+const stock = await run('nix-instantiate', [...EVALUATE, every])
+const stockNewer = await run(newer, [...EVALUATE, every])
+const firn = await run(instantiate, [...EVALUATE, every])
+const two = await run(join(DROP_IN, 'nix-eval-jobs'), ['--workers', '2', '--no-instantiate', '--expr', asSet])
+if (stock.output !== firn.output || stock.output !== inOrder(two.output)) throw new Error('derivation paths differ')
+const [stockOne, firnOne] = [await run('nix-instantiate', [...EVALUATE, one]), await run(instantiate, [...EVALUATE, one])]
+const [, unchanged, packaged, shared] = await resident(asSet, names.length, [undefined, undefined, join(folder, packageFile), join(folder, sharedFile)])
 
 const row = (work: string, seconds: number, beside: number, limit: string) => ({ 'work': work, 'firn s': Number(seconds.toFixed(2)), 'stock s': Number(beside.toFixed(2)), 'ratio': Number((seconds / beside).toFixed(2)), 'limit': limit })
 console.table([
   row(`all ${names.length} attributes, cold`, firn.seconds, stock.seconds, '1.5'),
   row('the same beside the newer Nix', firn.seconds, stockNewer.seconds, ''),
+  row('two processes on two cores, cold', two.seconds, stock.seconds, '1.0'),
   row('kept process, nothing changed', unchanged!, stock.seconds, '0.1'),
-  row(`kept process, ${values.package} changed`, packaged!, stock.seconds, '0.3'),
-  row(`kept process, ${values.shared} changed`, shared!, stock.seconds, '1.0'),
-  row(`${values.attribute}, cold`, firnOne.seconds, stockOne.seconds, '3, or 0.6 s'),
+  row(`kept process, ${packageFile} changed`, packaged!, stock.seconds, '0.3'),
+  row(`kept process, ${sharedFile} changed`, shared!, stock.seconds, '1.0'),
+  row(`${attribute}, cold`, firnOne.seconds, stockOne.seconds, '3, or 0.6 s'),
 ])
-console.log(`peak memory, cold: firn ${firn.megabytes} MiB, stock ${stock.megabytes} MiB (${(firn.megabytes / stock.megabytes).toFixed(2)}; limit 1.5), newer ${stockNewer.megabytes} MiB`)
+console.log(`peak memory, cold: firn ${firn.megabytes} MiB, stock ${stock.megabytes} MiB (${(firn.megabytes / stock.megabytes).toFixed(2)}; limit 1.5), newer ${stockNewer.megabytes} MiB; two processes together ${two.megabytes} MiB`)
