@@ -6,7 +6,7 @@
  * Use: `new EvaluationSession(…)`, then `sweep()` until it says 'idle' or 'finished'; when answers to needs have come, tell the
  * EvalIO first and then the session (`answer`), and sweep again.
  */
-import type { EvaluationRequest, EvaluationSettings, EvaluatorMessage, Need, SourcePosition } from '../contract/evaluations.ts'
+import type { EvaluationRequest, EvaluationSettings, EvaluatorMessage, SourcePosition } from '../contract/evaluations.ts'
 import { byteStringOfText, textOfByteString } from '../nix/bytes.ts'
 import { Evaluator } from './evaluator.ts'
 import type { EvalIO } from './io.ts'

@@ -99,7 +99,7 @@ function* tasks(): Iterable<ToJobProcess> {
   let parts: string[] = []
   for (let count = readSync(FROM_POOL, chunk); count > 0; count = readSync(FROM_POOL, chunk)) {
     // lines are ASCII
-    const lines = chunk.latin1Slice(0, count).split('\n')
+    const lines = chunk.toString('latin1', 0, count).split('\n')
     for (const end of lines.slice(0, -1)) {
       yield JSON.parse(parts.join('') + end) as ToJobProcess
       parts = []

@@ -18,15 +18,18 @@ const CANDIDATES = 16
 /** What something was when it was looked at: thunks get values, and frames variables. */
 type Picture =
   | { readonly kind: 'same'; readonly of: unknown }
-  | { readonly kind: 'thunk'; readonly of: Thunk; readonly code: Code; payload: Picture }
-  | { readonly kind: 'function'; readonly of: Lambda; readonly code: LambdaCode; frame: Picture }
+  | ThunkPicture
+  | FunctionPicture
   | { readonly kind: 'set'; readonly of: Attributes; readonly parts: Picture[] }
   | { readonly kind: 'slots'; readonly of: readonly unknown[]; readonly parts: Picture[] }
+
+interface ThunkPicture { readonly kind: 'thunk'; readonly of: Thunk; readonly code: Code; payload: Picture }
+interface FunctionPicture { readonly kind: 'function'; readonly of: Lambda; readonly code: LambdaCode; frame: Picture }
 
 /** An argument before it had a value. */
 export interface Argument {
   readonly thunk: Thunk
-  readonly picture: Picture & { readonly kind: 'thunk' }
+  readonly picture: ThunkPicture
 }
 
 export class Recall {
@@ -39,7 +42,7 @@ export class Recall {
   meet(slot: Slot): Argument | undefined {
     if (!(slot instanceof Thunk) || slot.value !== undefined) return undefined
     const known = find(this.answered.get(slot.code!), slot) ?? find(this.waiting.get(slot.code!), slot)
-    if (known === undefined) return { thunk: slot, picture: picture(slot, DEPTH, new Pictures()) as Argument['picture'] }
+    if (known === undefined) return { thunk: slot, picture: picture(slot, DEPTH, new Pictures()) as ThunkPicture }
     adopt(slot, known.thunk)
     this.answered.get(known.picture.code)?.delete(known)
     return known
@@ -119,18 +122,18 @@ function picture(object: unknown, depth: number, pictures: Pictures): Picture {
   if (depth === 0 || pictures.left-- <= 0) return same
   if (object instanceof Thunk) {
     if (object.value !== undefined || object.code === null) return same
-    const made = pictures.put(object, { kind: 'thunk', of: object, code: object.code, payload: same })
+    const made = pictures.put<ThunkPicture>(object, { kind: 'thunk', of: object, code: object.code, payload: same })
     made.payload = picture(object.payload, depth - 1, pictures)
     return made
   }
   if (object instanceof Lambda) {
-    const made = pictures.put(object, { kind: 'function', of: object, code: object.code, frame: same })
+    const made = pictures.put<FunctionPicture>(object, { kind: 'function', of: object, code: object.code, frame: same })
     made.frame = picture(object.frame, depth - 1, pictures)
     return made
   }
   if (object instanceof Attributes || Array.isArray(object)) {
     const parts: Picture[] = []
-    const made = pictures.put(object, object instanceof Attributes ? { kind: 'set', of: object, parts } : { kind: 'slots', of: object as Frame, parts })
+    const made = pictures.put<Picture>(object, object instanceof Attributes ? { kind: 'set', of: object, parts } : { kind: 'slots', of: object as Frame, parts })
     for (const part of object instanceof Attributes ? object.values : object as Frame) parts.push(picture(part, depth - 1, pictures))
     return made
   }
