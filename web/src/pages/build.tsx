@@ -8,7 +8,7 @@ import { bytes, duration, plural, useNow } from '../format.ts'
 import { GraphView } from '../graph/graph-view.tsx'
 import { LogView } from '../log/log-view.tsx'
 import { ActionError } from '../parts/action-error.tsx'
-import { Ago, Copy, Empty, Fact, Facts, Failure, PageHead, PathLink, Pending, Section } from '../parts/basics.tsx'
+import { Ago, blocks, Copy, Empty, Fact, Facts, Failure, PageHead, PathLink, Pending, Section } from '../parts/basics.tsx'
 import { State } from '../parts/state.tsx'
 import type { BUILD_TABS } from '../router.tsx'
 
@@ -20,7 +20,7 @@ export function BuildPage() {
   const { tab = 'log', attempt } = route.useSearch()
   const { data, error } = useQuery({ queryKey: ['build', id], queryFn: ({ signal }) => call('getBuild', { params: { id } }, signal) })
   useRefresh(['build', id], ({ buildId, kind }) => buildId === id || kind === 'build.ended', 800)
-  if (error) return <Failure error={error} what="build" />
+  if (blocks(error, data)) return <Failure error={error} what="build" />
   if (!data) return <Pending lines={10} />
   const tabs: readonly (readonly [Tab, string, number?])[] = [['log', 'Log'], ['details', 'Attempts', data.attempts], ['graph', 'Inputs', data.inputs.total], ['dependents', 'Dependents', data.dependents]]
   const newest = data.attemptList[0]
@@ -33,12 +33,17 @@ export function BuildPage() {
       </nav>
       {tab === 'log' && (newest === undefined
         ? <Empty title="There is no log."><p>{data.state === 'waiting' || data.state === 'queued' ? 'No worker has taken this yet; the log begins here when one does.' : data.how === 'valid' ? 'It was in the store already, so nothing had to run.' : 'Nothing was run for it.'}</p></Empty>
-        : <LogView key={`${id} ${attempt ?? newest.number}`} build={id} attempt={attempt ?? newest.number} name={data.name} />)}
+        : <LogView key={`${id} ${attempt ?? newest.number}`} build={id} attempt={attempt ?? newest.number} name={data.name} failed={failedAttempt(data, attempt ?? newest.number)} />)}
       {tab === 'details' && <Attempts build={data} />}
       {tab === 'graph' && <Inputs id={id} />}
       {tab === 'dependents' && <Dependents id={id} />}
     </>
   )
+}
+
+function failedAttempt({ attemptList }: BuildDetail, number: number): boolean {
+  const attempt = attemptList.find((one) => one.number === number)
+  return attempt !== undefined && attempt.endedAt !== null && attempt.cause !== null
 }
 
 function Head({ build }: { readonly build: BuildDetail }) {
@@ -120,7 +125,7 @@ function Attempts({ build }: { readonly build: BuildDetail }) {
 function Inputs({ id }: { readonly id: number }) {
   const { data, error } = useQuery({ queryKey: ['graph', 'build', id], queryFn: ({ signal }) => call('buildGraph', { params: { id }, query: { limit: 200 } }, signal) })
   useRefresh(['graph', 'build', id], ({ kind }) => kind.startsWith('build.'), 2000)
-  if (error) return <Failure error={error} what="graph" />
+  if (blocks(error, data)) return <Failure error={error} what="graph" />
   if (!data) return <Pending />
   if (data.nodes.length <= 1) return <Empty title="It needs no other build."><p>Whatever it uses was in the store when it was planned.</p></Empty>
   return <GraphView graph={data} focus={id} note={data.total > data.nodes.length ? `Drawn are the nearest ${data.nodes.length}.` : undefined} />
@@ -129,7 +134,7 @@ function Inputs({ id }: { readonly id: number }) {
 function Dependents({ id }: { readonly id: number }) {
   const { data, error } = useQuery({ queryKey: ['build', id, 'dependents'], queryFn: ({ signal }) => call('listBuildDependents', { params: { id }, query: { limit: 200 } }, signal) })
   useRefresh(['build', id, 'dependents'], ({ kind }) => kind.startsWith('build.'), 1500)
-  if (error) return <Failure error={error} what="dependents" />
+  if (blocks(error, data)) return <Failure error={error} what="dependents" />
   if (!data) return <Pending />
   if (data.items.length === 0) return <Empty title="No other build needs it." />
   return <ul className="rows">{data.items.map((one) => <li key={one.id} className="row found-row"><State state={one.state} /><Link className="row-link" to="/builds/$id" params={{ id: String(one.id) }} search={{}}>{one.name}</Link><span className="note soft">{one.system}</span></li>)}</ul>
