@@ -48,8 +48,13 @@ const search = createRoute({
 })
 const settings = createRoute({ getParentRoute: () => root, path: '/settings', component: lazyRouteComponent(() => import('./pages/settings.tsx'), 'SettingsPage') })
 
+const tokens = createRoute({
+  getParentRoute: () => root, path: '/tokens', validateSearch: (raw: Raw): { show?: 'ended' } => ({ show: oneOf(['ended'], raw['show']) }),
+  component: lazyRouteComponent(() => import('./pages/tokens.tsx'), 'TokensPage'),
+})
+
 export const router = createRouter({
-  routeTree: root.addChildren([overview, evaluations, evaluation, build, project, jobset, job, queue, workers, store, search, settings]),
+  routeTree: root.addChildren([overview, evaluations, evaluation, build, project, jobset, job, queue, workers, store, search, settings, tokens]),
   basepath: '/ui',
   defaultPreload: 'intent',
   scrollRestoration: true,

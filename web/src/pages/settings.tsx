@@ -1,9 +1,10 @@
 /** Ring: web. Who you are here, and how the pages look. */
 import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { useState, useSyncExternalStore } from 'react'
-import { call } from '../api/client.ts'
+import { ApiError, call } from '../api/client.ts'
 import { currentToken, onTokenChange, signOut } from '../api/token.ts'
-import { Copy, Fact, Facts, Failure, PageHead, Section } from '../parts/basics.tsx'
+import { blocks, Copy, Fact, Facts, Failure, PageHead, Section } from '../parts/basics.tsx'
 import { SignIn } from '../parts/sign-in.tsx'
 import { applyTheme, currentTheme, type Theme } from '../theme.ts'
 
@@ -28,13 +29,14 @@ export function SettingsPage() {
           ? <><p className="soft">{data ? 'This farm lets you in without a token. With one, you may do what its scopes allow.' : 'Sign in with a token.'}</p><SignIn /></>
           : <><p>You are signed in with a token that ends in <code>…{token.slice(-4)}</code>.</p><button type="button" className="button" onClick={() => { void leave() }}>Sign out</button></>}
       </Section>
+      <Section title="Tokens"><p><Link to="/tokens">Tokens of this farm</Link> <span className="soft">are made, listed and revoked by who may administer it.</span></p></Section>
       <Section title="Looks">
         <fieldset className="choices"><legend className="visually-hidden">Theme</legend>
           {(['system', 'light', 'dark'] as const).map((one) => <label key={one} className="check"><input type="radio" name="theme" checked={theme === one} onChange={() => choose(one)} /> {one === 'system' ? 'As the system says' : one === 'light' ? 'Light' : 'Dark'}</label>)}
         </fieldset>
       </Section>
       <Section title="This farm">
-        {error ? <Failure error={error} what="farm" /> : data && (
+        {error instanceof ApiError && error.status === 401 ? <p className="soft">It is shown to who has signed in.</p> : blocks(error, data) ? <Failure error={error} what="farm" /> : data && (
           <Facts>
             <Fact name="Version">{data.version}</Fact>
             <Fact name="Binary cache"><code>{location.origin}</code> <Copy text={location.origin} /></Fact>
