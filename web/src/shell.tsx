@@ -1,8 +1,9 @@
 /** Ring: web. What stands around every page: navigation, search, and whether the farm can be heard. */
 import { Dialog } from '@base-ui/react/dialog'
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router'
-import { type FormEvent, useEffect, useRef, useState } from 'react'
+import { type FormEvent, useEffect, useRef, useState, useSyncExternalStore } from 'react'
 import { live, useConnection } from './api/live.ts'
+import { currentToken, onTokenChange } from './api/token.ts'
 import { Empty } from './parts/basics.tsx'
 
 const PLACES = [
@@ -13,7 +14,7 @@ const PLACES = [
   { to: '/settings', label: 'Settings', icon: 'M4 7h10M18 7h2M14 4.5v5M4 17h2M10 17h10M10 14.5v5' },
 ] as const
 
-const KEYS = [['/', 'search'], ['g then o', 'overview'], ['g then e', 'evaluations'], ['g then q', 'queue'], ['g then w', 'workers'], ['?', 'this list']] as const
+const KEYS = [['/', 'search'], ['g then o', 'overview'], ['g then e', 'evaluations'], ['g then q', 'queue'], ['g then w', 'workers'], ['g then s', 'settings'], ['?', 'this list']] as const
 
 export function Shell() {
   const path = useRouterState({ select: (state) => state.location.pathname })
@@ -84,7 +85,7 @@ function Keyboard() {
       if (event.key === 'g') armed = Date.now()
       else if (Date.now() - armed < 1500) {
         armed = 0
-        const to = ({ o: '/', e: '/evaluations', q: '/queue', w: '/workers' } as const)[event.key as 'o' | 'e' | 'q' | 'w'] as '/' | '/evaluations' | '/queue' | '/workers' | undefined
+        const to = ({ o: '/', e: '/evaluations', q: '/queue', w: '/workers', s: '/settings' } as const)[event.key as 'o' | 'e' | 'q' | 'w' | 's'] as '/' | '/evaluations' | '/queue' | '/workers' | '/settings' | undefined
         if (to !== undefined) void navigate({ to, search: {} })
       }
     }
@@ -108,6 +109,10 @@ function Keyboard() {
 
 function ConnectionBanner() {
   const connection = useConnection()
+  const token = useSyncExternalStore(onTokenChange, currentToken)
+  if (connection === 'refused' && token !== undefined) {
+    return <div className="banner" role="status"><span>The farm takes your token no more: it was revoked, or has expired.</span><Link to="/settings" className="button">Sign in again</Link></div>
+  }
   if (connection !== 'lost') return <div className="banner-place" role="status" />
   return (
     <div className="banner" role="status">

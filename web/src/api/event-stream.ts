@@ -10,15 +10,33 @@ export interface StreamEvent {
   readonly data: string
 }
 
-/** Events of one response, as they come. */
-export async function* eventsOf(address: string, lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<StreamEvent, void, undefined> {
+/** The farm says every 15 seconds that it is still there; a connection that is silent for longer is one of which nobody told us that it broke. */
+const SILENT_MILLISECONDS = 50_000
+
+/** Events of one response, as they come. `onOpen` is called when the farm has accepted. */
+export async function* eventsOf(address: string, lastEventId: string | undefined, signal: AbortSignal, onOpen?: () => void): AsyncGenerator<StreamEvent, void, undefined> {
+  const silent = new AbortController()
+  let watch = setTimeout(() => silent.abort(), SILENT_MILLISECONDS)
+  try {
+    yield* readEvents(address, lastEventId, AbortSignal.any([signal, silent.signal]), onOpen, () => {
+      clearTimeout(watch)
+      watch = setTimeout(() => silent.abort(), SILENT_MILLISECONDS)
+    })
+  } finally {
+    clearTimeout(watch)
+  }
+}
+
+async function* readEvents(address: string, lastEventId: string | undefined, signal: AbortSignal, onOpen: (() => void) | undefined, heard: () => void): AsyncGenerator<StreamEvent, void, undefined> {
   const response = await fetchFromFarm(address, { signal, headers: { accept: 'text/event-stream', ...(lastEventId !== undefined && { 'last-event-id': lastEventId }) }, cache: 'no-store' })
+  onOpen?.()
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''
   try {
     for (;;) {
       const { done, value } = await reader.read()
       if (done) return
+      heard()
       rest += value
       let end = rest.indexOf('\n\n')
       let start = 0

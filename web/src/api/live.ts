@@ -60,19 +60,11 @@ class Live {
     let last: string | undefined
     let pause = 500
     while (!signal.aborted) {
-      const broken = new AbortController()
       try {
-        const stream = eventsOf('/api/v1/events', last, AbortSignal.any([signal, broken.signal]))
-        // a stream that opens is live, whether or not something happens
-        const opened = setTimeout(() => this.#tell('live'), 300)
-        try {
-          for await (const { id, data } of stream) {
-            last = id
-            this.#take(JSON.parse(data) as FarmEvent)
-            pause = 500
-          }
-        } finally {
-          clearTimeout(opened)
+        for await (const { id, data } of eventsOf('/api/v1/events', last, signal, () => this.#tell('live'))) {
+          last = id
+          this.#take(JSON.parse(data) as FarmEvent)
+          pause = 500
         }
         if (!signal.aborted) this.#tell('lost')
       } catch (error) {
@@ -99,7 +91,6 @@ class Live {
   }
 
   #take(event: FarmEvent): void {
-    if (this.connection !== 'live') this.#tell('live')
     if (event.buildId !== null) {
       const state = stateAfter(event)
       if (state) {

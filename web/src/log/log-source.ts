@@ -4,6 +4,7 @@
  */
 import { addressOf, call, fetchFromFarm } from '../api/client.ts'
 import { eventsOf } from '../api/event-stream.ts'
+import { live } from '../api/live.ts'
 
 const BLOCKS = 40
 const encoder = new TextEncoder()
@@ -85,8 +86,22 @@ export class LogSource {
         this.#changed()
         if (!this.loaded && (error as { status?: number }).status !== undefined && (error as { status: number }).status < 500) return
       }
-      await new Promise((resolve) => { setTimeout(resolve, pause) })
+      await this.#pause(pause)
     }
+  }
+
+  /** Until it is time to try again, or the farm can be heard again. */
+  async #pause(milliseconds: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer)
+        unsubscribe()
+        resolve()
+      }
+      const timer = setTimeout(end, milliseconds)
+      const unsubscribe = live.subscribe((events) => { if (events.length === 0) end() })
+      this.#stop.signal.addEventListener('abort', end, { once: true })
+    })
   }
 
   async #read(block: number): Promise<void> {

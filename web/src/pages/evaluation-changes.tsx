@@ -6,7 +6,7 @@ import type { Change } from '../../../contract/comparison.ts'
 import { call } from '../api/client.ts'
 import { useRefresh } from '../api/live.ts'
 import { bytes, plural } from '../format.ts'
-import { Empty, Failure, Pending } from '../parts/basics.tsx'
+import { blocks, Empty, Failure, Pending } from '../parts/basics.tsx'
 import { Chips } from '../parts/chips.tsx'
 import { State } from '../parts/state.tsx'
 
@@ -31,7 +31,7 @@ export default function Changes({ evaluation }: { readonly evaluation: Evaluatio
     </select></label>
   )
   if (against === undefined) return <><div className="filters">{choose}</div><Empty title="There is nothing to compare with by itself."><p>An evaluation of a jobset is compared with the one before. For this one, choose another above.</p></Empty></>
-  if (comparison.error) return <><div className="filters">{choose}</div><Failure error={comparison.error} what="comparison" /></>
+  if (blocks(comparison.error, comparison.data)) return <><div className="filters">{choose}</div><Failure error={comparison.error} what="comparison" /></>
   if (!comparison.data) return <Pending />
   const { counts, derivationsChanged, faults, inputs, closureBytes } = comparison.data
   const grown = closureBytes.now - closureBytes.before
@@ -59,7 +59,7 @@ function List({ id, against, change }: { readonly id: number; readonly against: 
     queryFn: ({ pageParam, signal }) => call('listChanges', { params: { id }, query: { against, limit: 100, ...(change && { change }), ...(pageParam !== undefined && { cursor: pageParam }) } }, signal),
     getNextPageParam: (page) => page.next ?? undefined,
   })
-  if (error) return <Failure error={error} what="changes" />
+  if (blocks(error, data)) return <Failure error={error} what="changes" />
   if (!data) return <Pending />
   const items = data.pages.flatMap((page) => page.items)
   if (items.length === 0) return <Empty title="No job is in this group." />

@@ -5,15 +5,15 @@ import type { Evaluation, Fault, Job } from '../../../contract/api.ts'
 import { call } from '../api/client.ts'
 import { useRefresh } from '../api/live.ts'
 import { plural } from '../format.ts'
-import { Empty, Failure, Pending } from '../parts/basics.tsx'
+import { blocks, Empty, Failure, Pending } from '../parts/basics.tsx'
 import { StateIcon } from '../parts/state.tsx'
 import { firstLine } from './evaluation-jobs.tsx'
 
-export default function Errors({ evaluation: { id, jobs, endedAt } }: { readonly evaluation: Evaluation }) {
+export default function Errors({ evaluation: { id, jobs, endedAt, error: whole } }: { readonly evaluation: Evaluation }) {
   const failed = useQuery({ queryKey: ['jobs', id, 'failed'], queryFn: ({ signal }) => call('listJobs', { params: { id }, query: { state: 'failed', limit: 1000 } }, signal) })
   const errors = useQuery({ queryKey: ['jobs', id, 'error'], queryFn: ({ signal }) => call('listJobs', { params: { id }, query: { state: 'error', limit: 200, brief: true } }, signal) })
   useRefresh(['jobs', id], ({ kind, evaluationId }) => kind === 'build.ended' || evaluationId === id, 2000)
-  if (failed.error ?? errors.error) return <Failure error={failed.error ?? errors.error} what="failures" />
+  for (const { error, data } of [failed, errors]) if (blocks(error, data)) return <Failure error={error} what="failures" />
   if (!failed.data || !errors.data) return <Pending />
   const faults = new Map<number, { readonly fault: Fault; readonly jobs: Job[] }>()
   for (const job of failed.data.items) {
@@ -22,6 +22,7 @@ export default function Errors({ evaluation: { id, jobs, endedAt } }: { readonly
     if (known) known.jobs.push(job)
     else faults.set(job.fault.buildId, { fault: job.fault, jobs: [job] })
   }
+  if (faults.size === 0 && errors.data.items.length === 0 && whole !== null) return <Empty title="No job failed: the evaluation did not get that far."><p>Its own error is above.</p></Empty>
   if (faults.size === 0 && errors.data.items.length === 0) return <Empty title="Nothing failed."><p>{endedAt === null ? 'Not yet: failures are listed here as they happen.' : 'Every job of this evaluation is there.'}</p></Empty>
   return (
     <div className="failures">

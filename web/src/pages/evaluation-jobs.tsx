@@ -6,7 +6,7 @@ import type { Evaluation, Job } from '../../../contract/api.ts'
 import { useBuildState } from '../api/live.ts'
 import { useJobs } from '../api/use-jobs.ts'
 import { count } from '../format.ts'
-import { Empty, Failure, Pending } from '../parts/basics.tsx'
+import { blocks, Empty, Failure, Pending } from '../parts/basics.tsx'
 import { Chips } from '../parts/chips.tsx'
 import { State } from '../parts/state.tsx'
 import { useDebounced } from '../parts/use-debounced.ts'
@@ -34,16 +34,16 @@ export function Jobs({ evaluation }: { readonly evaluation: Evaluation }) {
         <label><span className="visually-hidden">Filter by name</span><input className="field" type="search" placeholder="Filter by name" value={text} onChange={(event) => setText(event.target.value)} /></label>
         <Chips label="State" chips={chips} value={state} onChange={(value) => { void navigate({ search: (before) => ({ ...before, state: value }), replace: true }) }} />
       </div>
-      {error !== undefined ? <Failure error={error} what="jobs" /> : !loaded ? <Pending lines={12} /> : rows === 0
+      {blocks(error, jobs.length > 0 ? jobs : undefined) ? <Failure error={error} what="jobs" /> : !loaded ? <Pending lines={12} /> : rows === 0
         ? <Empty title={q !== '' || state !== undefined ? 'No job fits.' : evaluation.endedAt === null ? 'No job was found yet.' : 'This evaluation has no jobs.'}>
           <p>{q !== '' || state !== undefined ? 'Choose another state, or another text.' : evaluation.endedAt === null ? 'Each is listed the moment its derivation is known.' : evaluation.error !== null ? 'It failed before it found one: the error is above.' : 'The expression gave no derivation.'}</p>
         </Empty>
-        : <Table jobs={jobs} rows={rows} ensure={ensure} />}
+        : <Table jobs={jobs} rows={rows} ensure={ensure} jobset={evaluation.jobset} />}
     </>
   )
 }
 
-function Table({ jobs, rows, ensure }: { readonly jobs: readonly Job[]; readonly rows: number; readonly ensure: (index: number) => void }) {
+function Table({ jobs, rows, ensure, jobset }: { readonly jobs: readonly Job[]; readonly jobset: Evaluation['jobset']; readonly rows: number; readonly ensure: (index: number) => void }) {
   const scroller = useRef<HTMLDivElement>(null)
   const [top, setTop] = useState(0)
   useLayoutEffect(() => setTop(scroller.current?.getBoundingClientRect().top ?? 0), [])
@@ -58,7 +58,7 @@ function Table({ jobs, rows, ensure }: { readonly jobs: readonly Job[]; readonly
         <div style={{ height: virtual.getTotalSize() }} role="presentation">
           {items.map(({ index, start }) => {
             const job = jobs[index]
-            return <div key={index} className="table-row jobs-columns" role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${start}px)` }}>{job ? <JobCells job={job} /> : <span className="blank" role="cell"> </span>}</div>
+            return <div key={index} className="table-row jobs-columns" role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${start}px)` }}>{job ? <JobCells job={job} jobset={jobset} /> : <span className="blank" role="cell"> </span>}</div>
           })}
         </div>
       </div>
@@ -66,12 +66,12 @@ function Table({ jobs, rows, ensure }: { readonly jobs: readonly Job[]; readonly
   )
 }
 
-function JobCells({ job }: { readonly job: Job }) {
+function JobCells({ job, jobset }: { readonly job: Job; readonly jobset: Evaluation['jobset'] }) {
   const state = useBuildState(job.buildId, job.state)
   return (
     <>
       <span role="cell"><State state={job.state === 'error' || job.state === 'found' ? job.state : state} /></span>
-      <span role="cell" className="clip">{job.buildId === null ? job.attr : <Link to="/builds/$id" params={{ id: String(job.buildId) }} search={{}} preload={false}>{job.attr}</Link>}</span>
+      <span role="cell" className="clip">{job.buildId === null ? job.attr : <Link to="/builds/$id" params={{ id: String(job.buildId) }} search={{}} preload={false}>{job.attr}</Link>}{jobset && <Link className="history note" to="/projects/$project/$jobset/jobs/$job" params={{ project: jobset.project, jobset: jobset.jobset, job: job.attr }} preload={false} aria-label={`History of ${job.attr}`}>history</Link>}</span>
       <span role="cell" className="clip soft">{job.name}</span>
       <span role="cell" className="clip soft note">{job.system}</span>
       <span role="cell" className="clip note">

@@ -8,7 +8,7 @@ import { call } from '../api/client.ts'
 import { useRefresh } from '../api/live.ts'
 import { duration, plural, useNow } from '../format.ts'
 import { criticalPath } from '../graph/critical-path.ts'
-import { Empty, Failure, Pending } from '../parts/basics.tsx'
+import { blocks, Empty, Failure, Pending } from '../parts/basics.tsx'
 import { StateIcon } from '../parts/state.tsx'
 
 const NODES = 5000
@@ -25,7 +25,7 @@ export default function Timeline({ evaluation }: { readonly evaluation: Evaluati
   }])).sort((a, b) => a.started - b.started), [data])
   const critical = useMemo(() => new Set(criticalPath(data?.nodes ?? [])), [data])
   const virtual = useVirtualizer({ count: ran.length, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 10 })
-  if (error) return <Failure error={error} what="timeline" />
+  if (blocks(error, data)) return <Failure error={error} what="timeline" />
   if (!data) return <Pending />
   // builds that an earlier evaluation made lie before its beginning
   const begin = Math.min(...ran.map(({ queued }) => queued), ...(evaluation.startedAt ? [Date.parse(evaluation.startedAt)] : []))

@@ -1,13 +1,13 @@
 /** Ring: web. One evaluation: how far it is, its jobs, what changed, what failed and why, its graph, where time went. */
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { lazy, Suspense } from 'react'
+import { lazy, Suspense, useEffect } from 'react'
 import type { Evaluation } from '../../../contract/api.ts'
 import { call } from '../api/client.ts'
 import { useRefresh } from '../api/live.ts'
 import { count, duration, plural, useNow } from '../format.ts'
 import { ActionError } from '../parts/action-error.tsx'
-import { Ago, Failure, PageHead, Pending } from '../parts/basics.tsx'
+import { Ago, blocks, Failure, PageHead, Pending } from '../parts/basics.tsx'
 import { titleOf } from '../parts/evaluation-row.tsx'
 import { State, Strata } from '../parts/state.tsx'
 import type { EVALUATION_TABS } from '../router.tsx'
@@ -16,19 +16,28 @@ import { Jobs } from './evaluation-jobs.tsx'
 const route = getRouteApi('/evaluations/$id')
 type Tab = (typeof EVALUATION_TABS)[number]
 
-const Changes = lazy(() => import('./evaluation-changes.tsx'))
-const Errors = lazy(() => import('./evaluation-errors.tsx'))
-const GraphTab = lazy(() => import('./evaluation-graph.tsx'))
-const Timeline = lazy(() => import('./evaluation-timeline.tsx'))
-const Inputs = lazy(() => import('./evaluation-inputs.tsx'))
+const TABS = {
+  changes: () => import('./evaluation-changes.tsx'), errors: () => import('./evaluation-errors.tsx'), graph: () => import('./evaluation-graph.tsx'),
+  timeline: () => import('./evaluation-timeline.tsx'), inputs: () => import('./evaluation-inputs.tsx'),
+} as const
+const [Changes, Errors, GraphTab, Timeline, Inputs] = [lazy(TABS.changes), lazy(TABS.errors), lazy(TABS.graph), lazy(TABS.timeline), lazy(TABS.inputs)]
+
+/** Fetches them when the page has had its time, so that they open at once, and when the farm can't be heard. */
+function useTabsAhead(): void {
+  useEffect(() => {
+    const timer = setTimeout(() => { for (const load of Object.values(TABS)) load().catch(() => undefined) }, 2000)
+    return () => clearTimeout(timer)
+  }, [])
+}
 
 export function EvaluationPage() {
   const id = Number(route.useParams().id)
   const { tab = 'jobs' } = route.useSearch()
   const key = ['evaluation', id]
+  useTabsAhead()
   const { data, error } = useQuery({ queryKey: key, queryFn: ({ signal }) => call('getEvaluation', { params: { id } }, signal) })
   useRefresh(key, ({ evaluationId, kind }) => evaluationId === id || kind.startsWith('build.'), 1000)
-  if (error) return <Failure error={error} what="evaluation" />
+  if (blocks(error, data)) return <Failure error={error} what="evaluation" />
   if (!data) return <Pending lines={10} />
   const failed = data.jobs.failed + data.jobs.errors
   const tabs: readonly { readonly tab: Tab; readonly label: string; readonly count?: number }[] = [

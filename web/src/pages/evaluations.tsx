@@ -3,7 +3,7 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { call } from '../api/client.ts'
 import { useRefresh } from '../api/live.ts'
-import { Empty, Failure, PageHead, Pending } from '../parts/basics.tsx'
+import { blocks, Empty, Failure, PageHead, Pending } from '../parts/basics.tsx'
 import { Chips } from '../parts/chips.tsx'
 import { EvaluationRow } from '../parts/evaluation-row.tsx'
 
@@ -25,7 +25,7 @@ export function Evaluations() {
     <>
       <PageHead title="Evaluations" />
       <Chips label="State" chips={STATES} value={state} onChange={(next) => { void navigate({ search: next === undefined ? {} : { state: next } }) }} />
-      {error ? <Failure error={error} what="evaluations" /> : items === undefined ? <Pending lines={10} /> : items.length === 0
+      {blocks(error, data) ? <Failure error={error} what="evaluations" /> : items === undefined ? <Pending lines={10} /> : items.length === 0
         ? <Empty title={state === undefined ? 'Nothing was evaluated yet.' : `No evaluation is ${state}.`}><p>{state === undefined ? <>Submit an expression: <code>firn build -f default.nix</code>.</> : 'Choose another state above.'}</p></Empty>
         : <ul className="rows">{items.map((evaluation) => <EvaluationRow key={evaluation.id} evaluation={evaluation} />)}</ul>}
       {hasNextPage && <button type="button" className="button more" disabled={isFetchingNextPage} onClick={() => { void fetchNextPage() }}>Older ones</button>}

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { call } from '../api/client.ts'
 import { bytes, duration } from '../format.ts'
-import { Ago, Empty, Failure, PageHead, Pending } from '../parts/basics.tsx'
+import { Ago, blocks, Empty, Failure, PageHead, Pending } from '../parts/basics.tsx'
 import { State } from '../parts/state.tsx'
 
 const route = getRouteApi('/projects/$project/$jobset/jobs/$job')
@@ -11,7 +11,7 @@ const route = getRouteApi('/projects/$project/$jobset/jobs/$job')
 export function JobPage() {
   const params = route.useParams()
   const { data, error } = useQuery({ queryKey: ['job', params], queryFn: ({ signal }) => call('jobHistory', { params, query: { limit: 100 } }, signal) })
-  if (error) return <Failure error={error} what="job" />
+  if (blocks(error, data)) return <Failure error={error} what="job" />
   if (!data) return <Pending />
   return (
     <>

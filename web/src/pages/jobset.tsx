@@ -5,7 +5,7 @@ import { call } from '../api/client.ts'
 import { useRefresh } from '../api/live.ts'
 import { plural } from '../format.ts'
 import { ActionError } from '../parts/action-error.tsx'
-import { Ago, Empty, Fact, Facts, Failure, PageHead, Pending, Section } from '../parts/basics.tsx'
+import { Ago, blocks, Empty, Fact, Facts, Failure, PageHead, Pending, Section } from '../parts/basics.tsx'
 import { Cores, EvaluationRow } from '../parts/evaluation-row.tsx'
 
 const route = getRouteApi('/projects/$project/$jobset')
@@ -21,7 +21,7 @@ export function JobsetPage() {
   })
   useRefresh(key, ({ kind }) => kind.startsWith('evaluation.') || kind.startsWith('jobset.') || kind === 'build.ended', 2000)
   const evaluate = useMutation({ mutationFn: () => call('evaluateJobset', { params, body: {} }) })
-  if (about.error) return <Failure error={about.error} what="jobset" />
+  if (blocks(about.error, about.data)) return <Failure error={about.error} what="jobset" />
   if (!about.data) return <Pending />
   const jobset = about.data
   const evaluations = data?.pages.flatMap((page) => page.items)
@@ -34,7 +34,7 @@ export function JobsetPage() {
       {jobset.error !== null && <div className="notice failed"><p><strong>The last check failed{jobset.errorAt && <>, <Ago time={jobset.errorAt} /></>}.</strong></p><pre tabIndex={0} aria-label="Error">{jobset.error}</pre></div>}
       {evaluations && evaluations.length > 1 && <Cores evaluations={evaluations.slice(0, 40)} />}
       <Section title="Evaluations">
-        {error ? <Failure error={error} what="evaluations" /> : !evaluations ? <Pending /> : evaluations.length === 0 ? <Empty title="It was never evaluated."><p>It is when its inputs are looked at for the first time: by its schedule, a webhook, or the button above.</p></Empty>
+        {blocks(error, data) ? <Failure error={error} what="evaluations" /> : !evaluations ? <Pending /> : evaluations.length === 0 ? <Empty title="It was never evaluated."><p>It is when its inputs are looked at for the first time: by its schedule, a webhook, or the button above.</p></Empty>
           : <ul className="rows">{evaluations.map((evaluation) => <EvaluationRow key={evaluation.id} evaluation={evaluation} />)}</ul>}
         {hasNextPage && <button type="button" className="button more" disabled={isFetchingNextPage} onClick={() => { void fetchNextPage() }}>Older ones</button>}
       </Section>

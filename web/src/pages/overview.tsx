@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router'
 import { call } from '../api/client.ts'
 import { useRefresh } from '../api/live.ts'
 import { bytes, count, plural } from '../format.ts'
-import { Ago, Empty, Failure, PageHead, Pending, Section } from '../parts/basics.tsx'
+import { Ago, blocks, Empty, Failure, PageHead, Pending, Section } from '../parts/basics.tsx'
 import { Cores, EvaluationRow } from '../parts/evaluation-row.tsx'
 import { StateIcon } from '../parts/state.tsx'
 
@@ -17,7 +17,7 @@ export function Overview() {
   useRefresh(['evaluations', 'newest'], () => true, 1500)
   useRefresh(['builds', 'broken'], ({ kind }) => kind === 'build.ended' || kind === 'evaluation.state', 2000)
 
-  if (status.error) return <Failure error={status.error} what="overview" />
+  if (blocks(status.error, status.data)) return <Failure error={status.error} what="overview" />
   const faults = broken.data?.items.filter(({ cause }) => cause?.kind !== 'dependency-failed').slice(0, 8)
   return (
     <>
@@ -34,12 +34,12 @@ export function Overview() {
 
       <div className="two-columns">
         <Section title="Newest evaluations" aside={<Link to="/evaluations" search={{}}>All</Link>}>
-          {evaluations.data === undefined ? <Pending /> : evaluations.data.items.length === 0
+          {blocks(evaluations.error, evaluations.data) ? <Failure error={evaluations.error} what="evaluations" /> : evaluations.data === undefined ? <Pending /> : evaluations.data.items.length === 0
             ? <Empty title="Nothing was evaluated yet."><p>Submit an expression: <code>firn build -f default.nix</code>. Or try one in the <a href="playground/">playground</a>, which needs no farm.</p></Empty>
             : <ul className="rows">{evaluations.data.items.slice(0, 12).map((evaluation) => <EvaluationRow key={evaluation.id} evaluation={evaluation} />)}</ul>}
         </Section>
         <Section title="What is broken">
-          {faults === undefined ? <Pending lines={3} /> : faults.length === 0
+          {blocks(broken.error, broken.data) ? <Failure error={broken.error} what="failed builds" /> : faults === undefined ? <Pending lines={3} /> : faults.length === 0
             ? <Empty title="Nothing is." ><p>Builds that fail for a reason of their own are listed here, not those that only depend on them.</p></Empty>
             : (
               <ul className="rows">

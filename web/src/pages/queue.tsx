@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router'
 import type { QueueEntry } from '../../../contract/api.ts'
 import { call } from '../api/client.ts'
 import { useRefresh } from '../api/live.ts'
-import { Ago, Empty, Failure, PageHead, Pending } from '../parts/basics.tsx'
+import { Ago, blocks, Empty, Failure, PageHead, Pending } from '../parts/basics.tsx'
 import { State } from '../parts/state.tsx'
 
 export function Queue() {
@@ -20,7 +20,7 @@ export function Queue() {
     <>
       <PageHead title="Queue" below={<p className="soft">Builds that somebody wants and that don’t run, oldest first, each with its reason.</p>} />
       {stuck > 0 && <p className="notice">No live worker can take {stuck === 1 ? 'one of these' : `${stuck} of these`}: start a worker with the system and features they ask for.</p>}
-      {error ? <Failure error={error} what="queue" /> : entries === undefined ? <Pending lines={10} /> : entries.length === 0
+      {blocks(error, data) ? <Failure error={error} what="queue" /> : entries === undefined ? <Pending lines={10} /> : entries.length === 0
         ? <Empty title="Nothing waits."><p>Whatever is wanted runs already, or is done.</p></Empty>
         : (
           <ul className="rows">

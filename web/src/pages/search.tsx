@@ -3,7 +3,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import { call } from '../api/client.ts'
-import { Ago, Empty, Failure, PageHead, PathLink, Pending } from '../parts/basics.tsx'
+import { Ago, blocks, Empty, Failure, PageHead, PathLink, Pending } from '../parts/basics.tsx'
 import { type AnyState, State } from '../parts/state.tsx'
 import { useDebounced } from '../parts/use-debounced.ts'
 
@@ -19,7 +19,7 @@ export function SearchPage() {
     <>
       <PageHead title="Search" />
       <label className="big-search"><span className="visually-hidden">Search for</span><input className="field" type="search" value={text} onChange={(event) => setText(event.target.value)} placeholder="A job, a package, a store path or its hash, a derivation, a commit, a number" autoFocus /></label>
-      {error ? <Failure error={error} what="search" /> : q.trim() === '' ? <Empty title="Search everything that has a name."><p>Parts of names do. Of store paths, the first characters of the hash; of commits, the first six.</p></Empty>
+      {blocks(error, data) ? <Failure error={error} what="search" /> : q.trim() === '' ? <Empty title="Search everything that has a name."><p>Parts of names do. Of store paths, the first characters of the hash; of commits, the first six.</p></Empty>
         : data === undefined ? <Pending /> : nothing ? <Empty title={`Nothing is called “${q}”.`}><p>Jobs are looked for in the newest evaluation of each jobset and in the newest submissions.</p></Empty>
         : (
           <>

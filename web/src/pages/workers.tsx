@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router'
 import { call } from '../api/client.ts'
 import { useRefresh } from '../api/live.ts'
 import { duration, plural, useNow } from '../format.ts'
-import { Ago, Empty, Failure, PageHead, Pending } from '../parts/basics.tsx'
+import { Ago, blocks, Empty, Failure, PageHead, Pending } from '../parts/basics.tsx'
 
 export function Workers() {
   const { data, error } = useQuery({ queryKey: ['workers'], queryFn: ({ signal }) => call('listWorkers', {}, signal) })
@@ -13,7 +13,7 @@ export function Workers() {
   return (
     <>
       <PageHead title="Workers" below={data && <p className="soft">{plural(data.items.filter(({ live }) => live).length, 'worker')} alive, {plural(data.items.filter(({ live }) => live).reduce((sum, { slots }) => sum + slots, 0), 'slot')}.</p>} />
-      {error ? <Failure error={error} what="workers" /> : data === undefined ? <Pending /> : data.items.length === 0
+      {blocks(error, data) ? <Failure error={error} what="workers" /> : data === undefined ? <Pending /> : data.items.length === 0
         ? <Empty title="No worker has ever joined."><p><code>firn up</code> starts one on this machine. On another, <code>firn worker</code> with the same database, Temporal and store joins this farm.</p></Empty>
         : (
           <ul className="workers">
