@@ -5,9 +5,8 @@ import { sql } from 'kysely'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { stopTemporal } from '../api/testing/api.ts'
 import { addLogChunk } from '../state/logs.ts'
-import { expectNoViolations } from './testing/axe.ts'
 import { startBrowser, watchForErrors } from './testing/browser.ts'
-import { addManyJobs, type Rows, startFarmOfRows } from './testing/farm.ts'
+import { type Rows, startFarmOfRows } from './testing/farm.ts'
 
 describe('the dashboard', () => {
   let browser: Browser
@@ -21,22 +20,31 @@ describe('the dashboard', () => {
     rows = await startFarmOfRows()
     context = await browser.newContext({ viewport: { width: 1280, height: 800 } })
     page = await context.newPage()
-    page.setDefaultTimeout(60_000)
+    page.setDefaultTimeout(20_000)
     errors = watchForErrors(page)
   })
   after(async () => {
+    assert.deepEqual(errors, [])
     await browser?.close()
     await rows?.farm.close()
     await stopTemporal()
   })
 
-  it('leads from the overview to the failing line of the failing dependency in two clicks', async () => {
+  it('leads from the overview to the failing line of the failing dependency in one click', async () => {
     await open('/')
     await page.getByRole('region', { name: 'What is broken' }).getByRole('link', { name: 'openssl-3.0.15' }).click()
     await page.locator('.notice.failed').waitFor()
-    await page.getByRole('region', { name: /^Log of/ }).getByText('make: *** [all] Error 2').waitFor()
-    await page.getByRole('searchbox', { name: 'Search in the log' }).fill('undefined reference')
+    await page.locator('.log-line.here .ansi-red').filter({ hasText: 'error:' }).waitFor()
+    assert.doesNotMatch(page.url(), /line=/)
+  })
+
+  it('finds in a log', async () => {
+    await open(`/builds/${rows.leaf}`)
+    await page.getByRole('searchbox', { name: 'Search in the log' }).fill('crypto/file42.c')
     await page.getByRole('button', { name: 'Next match' }).click()
+    await page.locator('.log-line.here').filter({ hasText: 'crypto/file42.c' }).waitFor()
+    assert.match(page.url(), /line=43/)
+    await page.getByRole('button', { name: 'Failing line' }).click()
     await page.locator('.log-line.here .ansi-red').filter({ hasText: 'error:' }).waitFor()
     assert.match(page.url(), /line=2701/)
   })
@@ -50,10 +58,10 @@ describe('the dashboard', () => {
 
   it('shows what a build writes as it writes it', async () => {
     const { db } = rows.farm.dependencies.database
-    await open(`/builds/${rows.leaf}`)
+    await open(`/builds/${rows.running}`)
     const log = page.getByRole('region', { name: /^Log of/ })
-    await log.getByText('make: *** [all] Error 2').waitFor()
-    const { rows: [attempt] } = await sql<{ id: number; position: number }>`select a.id, (select max(position + length(content)) from log_chunk where attempt_id = a.id)::int as position from attempt a where node_id = ${rows.leaf}`.execute(db)
+    await log.getByText('checking whether it works... yes').waitFor()
+    const { rows: [attempt] } = await sql<{ id: number; position: number }>`select a.id, (select max(position + length(content)) from log_chunk where attempt_id = a.id)::int as position from attempt a where node_id = ${rows.running}`.execute(db)
     await addLogChunk(db, attempt!.id, 1, attempt!.position, Buffer.from('one more line\n'))
     await log.getByText('one more line').waitFor()
   })
@@ -87,63 +95,59 @@ describe('the dashboard', () => {
     await page.getByText('waits for gcc-13.3.0 (running)').waitFor()
   })
 
-  it('says so when the farm can\'t be heard, and goes on by itself', async () => {
-    const known = errors.length
-    await page.route('**/api/v1/events', (route) => route.abort())
+  it('leads from a project by its jobset and a job\'s history to a store path, and on along its references', async () => {
     await open('/')
-    const banner = page.getByText('The farm can’t be heard.')
-    await banner.waitFor()
-    await page.unroute('**/api/v1/events')
-    await banner.waitFor({ state: 'detached' })
-    errors.length = known
+    await page.getByRole('link', { name: 'Ice', exact: true }).click()
+    await page.getByText('Everything that is cold.').waitFor()
+    await page.getByRole('link', { name: 'trunk', exact: true }).click()
+    await page.getByText('The newest of everything.').waitFor()
+    await page.getByRole('region', { name: 'Definition' }).getByText('https://git.example.org/ice').waitFor()
+    const evaluations = page.getByRole('region', { name: 'Evaluations' }).getByRole('listitem')
+    await evaluations.nth(7).waitFor()
+    assert.equal(await page.getByRole('list', { name: 'Evaluations over time' }).getByRole('link').count(), 8)
+    await evaluations.nth(0).getByRole('link').click()
+    await page.getByRole('row').filter({ hasText: 'firn-tools' }).waitFor()
+    const history = page.getByRole('link', { name: 'History of curl' })
+    await history.focus()
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/projects\/ice\/trunk\/jobs\/curl$/)
+    await page.getByRole('heading', { name: 'curl', level: 1 }).waitFor()
+    assert.deepEqual(await page.locator('main .rows .state').allTextContents(), Array.from({ length: 8 }, () => 'failed'))
+    await page.locator('main .rows').getByRole('link', { name: 'curl', exact: true }).first().click()
+    await page.locator('.notice.failed').getByRole('link', { name: 'openssl-3.0.15' }).waitFor()
+
+    await open(`/evaluations/${rows.evaluation}?q=firn-tools`)
+    await page.getByRole('link', { name: 'firn-tools', exact: true }).click()
+    await page.locator('.outputs').getByRole('link', { name: /firn-tools/ }).click()
+    await page.waitForURL(/\/store\//)
+    await page.getByRole('link', { name: 'bin/' }).click()
+    await page.getByRole('link', { name: 'firn-melt' }).click()
+    await page.getByText('echo melting').waitFor()
+    assert.match(page.url(), /at=bin%2Ffirn-melt/)
+    await page.getByRole('list', { name: 'Paths of the closure by size' }).getByRole('link', { name: /glacier/ }).waitFor()
+    await page.getByRole('region', { name: 'References (1)' }).getByRole('link', { name: /glacier/ }).click()
+    await page.getByRole('region', { name: 'Referrers (1)' }).getByRole('link', { name: /firn-tools/ }).click()
+    await page.getByRole('heading', { name: 'firn-tools-2.3', level: 1 }).waitFor()
+    // who made it, and back to the build
+    await page.locator('.facts').getByRole('link', { name: /firn-tools-2\.3 \(/ }).click()
+    await page.waitForURL(/\/builds\//)
   })
 
-  it('is quick with 20,000 jobs of which 5,000 run', async () => {
-    const id = await addManyJobs(rows, 20_000, 5000)
-    await open(`/evaluations/${id}`)
-    const table = page.getByLabel('20,000 jobs')
-    await table.getByText('pkgs.package000001').waitFor()
-    const paint = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]!.startTime)
-    await page.evaluate(() => {
-      const long: number[] = []
-      Object.assign(window, { long })
-      new PerformanceObserver((list) => long.push(...list.getEntries().map((entry) => entry.duration))).observe({ entryTypes: ['longtask'] })
-    })
-    await table.evaluate(async (element) => {
-      for (let step = 1; step <= 40; step++) {
-        element.scrollTop = step * 4000
-        await new Promise((resolve) => { setTimeout(resolve, 30) })
-      }
-      element.scrollTop = element.scrollHeight
-    })
-    await table.getByText('pkgs.package020000').waitFor()
-    await page.getByRole('searchbox', { name: 'Filter by name' }).fill('package01999')
-    await page.getByText('pkgs.package019999').waitFor()
-    const long = await page.evaluate(() => (window as unknown as { long: number[] }).long)
-    console.log(`first contentful paint ${Math.round(paint)} ms, long tasks ${JSON.stringify(long.map(Math.round))}`)
-    assert.ok(await page.getByRole('row').count() < 100, 'only what is on the screen is in the document')
-    await open(`/evaluations/${id}?tab=timeline`)
-    await page.getByRole('group', { name: 'Builds over time' }).getByRole('link').first().waitFor()
-  })
-
-  it('has helpful empty pages, no serious violation, and nothing that sticks out: light and dark, wide and narrow', async () => {
-    const pages: readonly (readonly [string, string])[] = [
-      ['overview', '/'], ['evaluations', '/evaluations'], ['evaluation', `/evaluations/${rows.evaluation}`], ['failures', `/evaluations/${rows.evaluation}?tab=errors`], ['graph', `/evaluations/${rows.evaluation}?tab=graph`],
-      ['timeline', `/evaluations/${rows.evaluation}?tab=timeline`], ['changes', `/evaluations/${rows.evaluation}?tab=changes&against=2`], ['inputs', `/evaluations/${rows.evaluation}?tab=inputs`], ['build', `/builds/${rows.leaf}`], ['attempts', `/builds/${rows.leaf}?tab=details`],
-      ['queue', '/queue'], ['workers', '/workers'], ['search', '/search?q=curl'], ['settings', '/settings'], ['missing', '/evaluations/99999'],
-    ]
-    for (const [name, path] of pages) {
-      await page.emulateMedia({ colorScheme: 'light' })
-      await page.setViewportSize({ width: 1280, height: 800 })
-      await open(path)
-      await page.getByRole('heading', { level: 1 }).or(page.getByText('There is no such evaluation.')).first().waitFor()
-      await page.waitForTimeout(350)
-      await expectNoViolations(page, name)
-      await page.emulateMedia({ colorScheme: 'dark' })
-      await page.setViewportSize({ width: 390, height: 844 })
-      await expectNoViolations(page, `${name}-dark-narrow`)
-      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `nothing sticks out of ${name}`)
-    }
-    assert.deepEqual(errors.filter((error) => !/404/.test(error)), [])
+  it('is used by keys alone', async () => {
+    await open('/')
+    await page.getByRole('heading', { name: 'Overview' }).waitFor()
+    await page.keyboard.press('g')
+    await page.keyboard.press('q')
+    await page.getByRole('heading', { name: 'Queue' }).waitFor()
+    await page.keyboard.press('/')
+    await page.keyboard.type('openssl')
+    await page.keyboard.press('Enter')
+    await page.getByRole('region', { name: 'Builds' }).getByRole('link', { name: 'openssl-3.0.15', exact: true }).waitFor()
+    await page.locator('main h1').click()
+    await page.keyboard.press('?')
+    const dialog = page.getByRole('dialog')
+    await dialog.waitFor()
+    await page.keyboard.press('Escape')
+    await dialog.waitFor({ state: 'detached' })
   })
 })

@@ -14,6 +14,8 @@ export function baseName(name: string): string {
 
 export interface NodeFields {
   readonly name: string
+  /** Base name of its output; one of its own unless given. */
+  readonly key?: string
   readonly kind?: 'derivation' | 'fetch'
   readonly system?: string
   readonly features?: readonly string[]
@@ -23,7 +25,7 @@ export interface NodeFields {
 
 /** A node with a .drv and one output; gives its id, key and .drv path. */
 export async function addNode(db: Database, fields: NodeFields): Promise<{ id: number; key: string; drvPath: string }> {
-  const key = baseName(fields.name)
+  const key = fields.key ?? baseName(fields.name)
   const drvPath = `/nix/store/${baseName(`${fields.name}.drv`)}`
   const { rows } = await sql<{ id: number }>`
     insert into node (key, kind, name, system, features, drv_path, outputs, state, outcome, run)

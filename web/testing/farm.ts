@@ -1,16 +1,25 @@
 /** A farm of rows for tests of the dashboard: the real API over a real database, with something of everything in it, and much of it where asked. */
+import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import { PAGES } from '../../infra/setup/pages.ts'
 import { addLogChunk } from '../../state/logs.ts'
 import { registerWorker } from '../../state/workers.ts'
+import type { Entry } from '../../store/ingest/interface.ts'
+import { addTree } from '../../store/testing/memory-store.ts'
 import { startTestApi, type TestApi } from '../../api/testing/api.ts'
 import { addAttempt, addEvaluation, addInput, addJob, addNode } from '../../api/testing/farm-rows.ts'
+
+type AddedNode = Awaited<ReturnType<typeof addNode>>
 
 export interface Rows {
   readonly farm: TestApi
   readonly evaluation: number
   readonly top: number
   readonly leaf: number
+  /** Base name of a store path that refers to another. */
+  readonly path: string
+  /** Runs, and writes to its log. */
+  readonly running: number
 }
 
 export async function startFarmOfRows(): Promise<Rows> {
@@ -23,25 +32,80 @@ export async function startFarmOfRows(): Promise<Rows> {
   const top = await addNode(db, { name: 'curl-8.10.1', state: 'failed', outcome: { status: 'failed', cached: false, cause: { kind: 'dependency-failed', node: leaf.key, buildId: leaf.id, name: 'openssl-3.0.15', cause } } })
   const running = await addNode(db, { name: 'gcc-13.3.0', state: 'running' })
   const waiting = await addNode(db, { name: 'hello-2.12.1', state: 'waiting' })
+  const path = await addPaths(farm)
+  const done = await addNode(db, { name: 'firn-tools-2.3', key: path, state: 'succeeded', outcome: { status: 'succeeded', how: 'built' } })
   const queued = await addNode(db, { name: 'linux-6.6', state: 'queued', system: 'aarch64-linux' })
   for (const [node, input] of [[leaf, source], [top, leaf], [waiting, running]] as const) await addInput(db, node.key, input.key)
-  const attempt = await addAttempt(db, leaf.id, { ended: false, worker: 'builder-1' })
+  const attempt = await addAttempt(db, leaf.id, { ended: true, worker: 'builder-1', outcome: { status: 'failed', cause, cached: true } })
   const log = Array.from({ length: 3000 }, (_, line) => (line === 2700 ? '\u001b[31merror:\u001b[0m undefined reference to `ERR_new\'' : `cc -c crypto/file${line}.c`)).join('\n')
   await addLogChunk(db, attempt, 0, 0, Buffer.from(`${log}\nmake: *** [all] Error 2\n`))
-  await addAttempt(db, running.id, { worker: 'builder-1' })
+  const compiling = await addAttempt(db, running.id, { worker: 'builder-1' })
+  await addLogChunk(db, compiling, 0, 0, Buffer.from('checking for a C compiler... cc\nchecking whether it works... yes\n'))
+  const continueHistory = await addHistory(farm, [['curl', top], ['gcc', running]])
   const evaluation = await addEvaluation(db, 'building')
-  for (const [attr, node] of [['curl', top], ['hello', waiting], ['linux.arm', queued], ['gcc', running]] as const) await addJob(db, evaluation, attr, node)
+  for (const [attr, node] of [['curl', top], ['hello', waiting], ['linux.arm', queued], ['gcc', running], ['firn-tools', done]] as const) await addJob(db, evaluation, attr, node)
   await addJob(db, evaluation, 'broken', { error: 'error: undefined variable \'pkgz\'\n       at /x.nix:3:5:' })
   for (const { key } of [leaf, source]) await db.insertInto('evaluation_node').values({ evaluation_id: evaluation, node_key: key }).execute()
   await sql`update node set queued_at = now() - interval '9 minutes', started_at = now() - interval '8 minutes' where state in ('failed', 'running', 'succeeded')`.execute(db)
   await sql`update node set ended_at = now() - interval '2 minutes' where state in ('failed', 'succeeded')`.execute(db)
   await sql`update evaluation set started_at = now() - interval '10 minutes'`.execute(db)
-  for (const state of ['failed', 'succeeded', 'cancelled']) {
-    const other = await addEvaluation(db, state)
-    await addJob(db, other, 'curl', top)
-    await addJob(db, other, 'gcc', running)
+  await continueHistory(evaluation)
+  return { farm, evaluation, top: top.id, leaf: leaf.id, running: running.id, path }
+}
+
+/** A project whose jobset has evaluations, each with jobs that fared differently; what it gives makes another one its newest. */
+async function addHistory(farm: TestApi, jobs: readonly (readonly [string, AddedNode])[]): Promise<(newest: number) => Promise<void>> {
+  const { db } = farm.dependencies.database
+  for (const [path, body] of [
+    ['ice', { displayName: 'Ice', description: 'Everything that is cold.', homepage: 'https://ice.example.org' }],
+    ['ice/jobsets/trunk', { description: 'The newest of everything.', state: 'disabled', pollSeconds: 300, source: { kind: 'expression', input: 'src', file: 'release.nix' }, inputs: { src: { kind: 'git', url: 'https://git.example.org/ice', ref: 'main' } } }],
+    ['ice/jobsets/stable', { state: 'disabled', source: { kind: 'flake', url: 'git+https://git.example.org/ice?ref=stable' }, inputs: {} }],
+  ] as const) {
+    const { status, body: answer } = await farm.send('PUT', `/api/v1/projects/${path}`, body)
+    if (status !== 201) throw new Error(`PUT ${path}: ${status} ${JSON.stringify(answer)}`)
   }
-  return { farm, evaluation, top: top.id, leaf: leaf.id }
+  const { id: trunk } = await db.selectFrom('jobset').select('id').where('name', '=', 'trunk').executeTakeFirstOrThrow()
+  // it shows as one that is looked after; a jobset that the API enables would be, by a workflow that nobody runs here
+  await db.updateTable('jobset').set({ state: 'enabled', checked_at: new Date() }).where('id', '=', trunk).execute()
+  const good = await Promise.all(HISTORY_JOBS.map((name) => addNode(db, { name, state: 'succeeded', outcome: { status: 'succeeded', how: 'built' } })))
+  let previous: number | null = null
+  for (const [round, state] of ['succeeded', 'failed', 'succeeded', 'cancelled', 'failed', 'succeeded', 'failed'].entries()) {
+    const id = await addEvaluation(db, state)
+    for (const [attr, node] of jobs) await addJob(db, id, attr, node)
+    for (const [index, node] of good.slice(0, 12 + round * 4).entries()) await addJob(db, id, HISTORY_JOBS[index]!.replace(/-[0-9].*/, ''), node)
+    await become(id, round, previous)
+    previous = id
+  }
+  return (newest) => become(newest, 7, previous)
+
+  async function become(id: number, round: number, before: number | null): Promise<void> {
+    const revision = createHash('sha1').update(String(round)).digest('hex')
+    await sql`update evaluation set jobset_id = ${trunk}, previous_id = ${before}, cause = '{"kind": "poll"}', created_at = now() - ${(8 - round) * 47} * interval '1 minute',
+      started_at = now() - ${(8 - round) * 47} * interval '1 minute', ended_at = case when state in ('succeeded', 'failed', 'cancelled') then now() - ${(8 - round) * 47 - 20} * interval '1 minute' end,
+      inputs = ${JSON.stringify({ src: { kind: 'git', url: 'https://git.example.org/ice', ref: 'main', revision } })} where id = ${id}`.execute(db)
+  }
+}
+
+const HISTORY_JOBS = ['bash-5.2p37', 'coreutils-9.5', 'findutils-4.10.0', 'gnugrep-3.11', 'gnused-4.9', 'gawk-5.3.1', 'gnutar-1.35', 'gzip-1.13', 'bzip2-1.0.8', 'xz-5.6.3', 'zstd-1.5.6', 'zlib-1.3.1', 'ncurses-6.4', 'readline-8.2p13', 'perl-5.40.0', 'python3-3.12.7', 'git-2.47.0', 'vim-9.1.0765', 'tmux-3.5a', 'rsync-3.3.0', 'nginx-1.26.2', 'postgresql-17.1', 'redis-7.2.6', 'sqlite-3.46.1', 'ffmpeg-7.1', 'imagemagick-7.1.1', 'graphviz-12.1.2', 'pandoc-3.5', 'jq-1.7.1', 'ripgrep-14.1.1', 'fd-10.2.0', 'bat-0.24.0', 'hyperfine-1.18.0', 'tokei-12.1.2', 'fish-3.7.1', 'zsh-5.9', 'emacs-29.4', 'neovim-0.10.2', 'mesa-24.2.6', 'systemd-256.7']
+
+/** A path that refers to another, both of them here with their files; gives its base name. */
+async function addPaths({ dependencies: { store } }: TestApi): Promise<string> {
+  const library = await addTree(store, 'glacier-1.0', folder({ 'lib/libglacier.so': 'not really a library\n', 'share/doc/README': 'Slow, but steady.\n' }))
+  const program = await addTree(store, 'firn-tools-2.3', folder({ 'bin/firn-melt': '#!/bin/sh\necho melting\n', 'share/man/man1/firn-melt.1': '.TH FIRN-MELT 1\n' }), [library.storePath])
+  return program.storePath.baseName
+}
+
+/** Files by their path. */
+async function* folder(files: Readonly<Record<string, string>>): AsyncGenerator<Entry> {
+  const seen = new Set<string>()
+  for (const [path, text] of Object.entries(files)) {
+    for (let end = 0; end !== -1; end = path.indexOf('/', end + 1)) {
+      const parent = path.slice(0, end)
+      if (!seen.has(parent)) yield { kind: 'directory', path: parent }
+      seen.add(parent)
+    }
+    yield await Promise.resolve<Entry>({ kind: 'file', path, executable: path.startsWith('bin/'), content: new TextEncoder().encode(text) })
+  }
 }
 
 /** An evaluation of so many jobs, `running` of them running, in a few statements. */
