@@ -17,6 +17,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   'nar': 'writing, reading and hashing archives',
   'reference-scan': 'the search for references',
   'node-overhead': 'a node without an evaluator: the worker alone on derivations written by hand',
+  'dashboard': 'the web pages on 20,000 jobs, ten minutes of events and a log of a gigabyte',
   'binary-cache': 'the binary cache beside a web server that sends files',
 }
 const DEFAULT = ['imports', 'graph', 'store', 'nar', 'reference-scan']

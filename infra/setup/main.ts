@@ -27,7 +27,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   test: { file: 'test/run.ts', requires: [...FARM, 'nix', 'versitygw', 'chromium'], pages: true },
   conformance: { file: 'test/conformance/run.ts', requires: [...FARM, 'nix'] },
   chaos: { file: 'test/run.ts', arguments: ['faults', 'faults-of-services'].map((name) => resolve(ROOT, `test/farm/${name}.test.ts`)), requires: [...FARM, 'nix', 'versitygw'] },
-  bench: { file: 'bench/run.ts', requires: [...FARM, 'nix', 'versitygw'] },
+  bench: { file: 'bench/run.ts', requires: [...FARM, 'nix', 'versitygw', 'chromium'] },
+  screenshots: { file: 'web/testing/screenshots.ts', requires: ['temporal', 'chromium'], pages: true },
 }
 
 const [name = '', ...rest] = process.argv.slice(2)

@@ -3,7 +3,7 @@
 # brings the npm packages to what package-lock.json says, then goes on in Node 24 (infra/setup/main.ts), which installs
 # what else the command needs. Where nothing is missing, that is one comparison of two files.
 #
-#   infra/setup/run.sh demo|test|conformance|chaos|bench|setup [arguments]
+#   infra/setup/run.sh demo|test|conformance|chaos|bench|screenshots|setup [arguments]
 set -eu
 cd "$(dirname "$0")/../.."
 
