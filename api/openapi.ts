@@ -11,6 +11,7 @@ const TAGS = {
   builds: 'Derivations and downloads, shared by all evaluations that want them.',
   jobsets: 'Projects and jobsets: what is evaluated again and again, and what became of it.',
   farm: 'The queue, workers, events.',
+  access: 'Signing in, users, roles in projects, credentials, the audit log.',
   store: 'Store paths: what is there, uploads.',
   system: 'Health, metrics, this description.',
 } as const
@@ -18,6 +19,7 @@ const TAGS = {
 const PROBLEMS: Readonly<Record<number, string>> = {
   400: 'The request does not fit.', 401: 'A token is needed.', 403: 'Not allowed.', 404: 'No such thing.', 409: 'The state of things does not allow it.',
   412: 'A condition of the request does not hold.', 413: 'Too large.', 415: 'A type of body that is not understood.', 416: 'No such range.', 422: 'Well-formed, but not acceptable.',
+  429: 'Too many tries; wait for as long as Retry-After says.',
   500: 'An error inside Firn.', 503: 'Something that Firn needs does not answer.',
 }
 
@@ -33,7 +35,7 @@ export function openApiDocument(version: string, serverUrl: string): Record<stri
     servers: [{ url: serverUrl }],
     tags: Object.entries(TAGS).map(([tag, description]) => ({ name: tag, description })),
     paths,
-    components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+    components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' }, session: { type: 'apiKey', in: 'cookie', name: 'firn_session' } } },
   })
   return document as unknown as Record<string, unknown>
 }
@@ -48,7 +50,7 @@ function operationOf(name: string, route: RouteDefinition): ZodOpenApiOperationO
     operationId: name,
     summary: route.summary,
     tags: [route.tag],
-    ...(route.scope === 'open' ? { security: [] } : { security: [{}, { token: [] }], 'x-firn-scope': route.scope }),
+    ...(route.scope === 'open' ? { security: [] } : { security: [{}, { token: [] }, { session: [] }], 'x-firn-scope': route.scope }),
     ...(Object.keys(requestParams).length > 0 && { requestParams }),
     ...(route.body && { requestBody: { required: true, content: { 'application/json': { schema: route.body } } } }),
     ...(route.streamBody && { requestBody: { required: true, content: Object.fromEntries(route.streamBody.map((type) => [type, { schema: z.string().meta({ format: 'binary' }) }])) } }),
@@ -66,10 +68,11 @@ function responsesOf(route: RouteDefinition): ZodOpenApiResponsesObject {
     responses['200'] = { description: 'The content, as it comes.', content }
     if (route.problems?.includes(416)) responses['206'] = { description: 'The range asked for.', content }
   }
+  if (route.redirects) responses['302'] = { description: 'Go on there.' }
   const open = route.scope === 'open'
   for (const status of [400, ...(open ? [] : [401, 403]), ...(route.problems ?? []), 500, 503]) {
     responses[String(status) as `4${string}`] ??= { description: PROBLEMS[status]!, content: { 'application/problem+json': { schema: api.problem } } }
   }
-  if (route.method === 'get' && !route.stream) responses['304'] = { description: 'As it was (If-None-Match).' }
+  if (route.method === 'get' && !route.stream && !route.redirects) responses['304'] = { description: 'As it was (If-None-Match).' }
   return responses
 }

@@ -4,8 +4,12 @@
  */
 import express, { type Request } from 'express'
 import { FirnError } from '../contract/errors.ts'
+import { auditWriter } from './access/audit.ts'
+import { OpenIdSignIn } from './access/openid.ts'
+import { SignIn } from './access/sign-in.ts'
 import { binaryCacheRoutes } from './binary-cache/routes.ts'
 import type { ApiDependencies } from './dependencies.ts'
+import { accessHandlers } from './handlers/access.ts'
 import { buildHandlers } from './handlers/builds.ts'
 import { evaluationHandlers } from './handlers/evaluations.ts'
 import { comparisonHandlers } from './handlers/comparisons.ts'
@@ -52,7 +56,11 @@ export async function startApi(dependencies: ApiDependencies, options: ApiOption
   const hub = new ChangeHub()
   await hub.start(database, logger)
 
+  const { authorise, forget } = authorisation(dependencies)
+  const signIn = new SignIn(dependencies, new OpenIdSignIn(settings.signIn), forget)
+  const audit = auditWriter(dependencies)
   const handlers: Handlers = {
+    ...accessHandlers(dependencies, signIn),
     ...evaluationHandlers(dependencies, hub),
     ...buildHandlers(dependencies, hub),
     ...logHandlers(dependencies, hub),
@@ -67,7 +75,6 @@ export async function startApi(dependencies: ApiDependencies, options: ApiOption
     ...viewHandlers(dependencies),
     ...tokenHandlers(dependencies),
   }
-  const authorise = authorisation(dependencies)
   const app = express()
   app.disable('x-powered-by')
   app.set('query parser', 'simple')
@@ -78,8 +85,8 @@ export async function startApi(dependencies: ApiDependencies, options: ApiOption
   })
   app.use(observe(logger, metrics, closing.signal))
   app.use(await pageRoutes(options.pages))
-  app.use(binaryCacheRoutes(dependencies, (request: Request) => authorise(request, settings.cache.open ? 'open' : 'read')))
-  app.use(routerOf(handlers, { authorise, checkResponses: options.checkResponses ?? false, exchangeOf }))
+  app.use(binaryCacheRoutes(dependencies, async (request: Request) => { await authorise(request, { scope: settings.cache.open ? 'open' : 'read' }) }))
+  app.use(routerOf(handlers, { authorise, audit, checkResponses: options.checkResponses ?? false, exchangeOf }))
   app.use((request) => {
     throw new FirnError('not-found', `there is nothing under ${request.method} ${request.path.slice(0, 300)}`)
   })

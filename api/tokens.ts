@@ -18,15 +18,22 @@ export interface TokenRow {
   readonly expires_at: Date | null
   readonly revoked_at: Date | null
   readonly used_at: Date | null
+  /** Whose it is; null for those that are the farm's. */
+  readonly user_id: number | null
+  /** Its scopes hold there only. */
+  readonly project_id: number | null
+  readonly project: string | null
 }
 
 const PREFIX = 'firn_'
+const COLUMNS = sql.raw('id, name, scopes, created_at, expires_at, revoked_at, used_at, user_id, project_id, (select p.name from project p where p.id = project_id) as project')
 
 /** Makes a token; its text can't be had again. */
-export async function createToken<T>(db: Kysely<T>, token: { readonly name: string; readonly scopes: readonly TokenScope[]; readonly expiresAt?: Date }): Promise<{ readonly id: number; readonly text: string }> {
+export async function createToken<T>(db: Kysely<T>, token: { readonly name: string; readonly scopes: readonly TokenScope[]; readonly expiresAt?: Date; readonly userId?: number; readonly projectId?: number }): Promise<{ readonly id: number; readonly text: string }> {
   const text = PREFIX + randomBytes(32).toString('base64url')
   const { rows } = await sql<{ id: number }>`
-    insert into api_token (name, hash, scopes, expires_at) values (${token.name}, ${hashOf(text)}, ${[...token.scopes]}, ${token.expiresAt ?? null}) returning id`.execute(db)
+    insert into api_token (name, hash, scopes, expires_at, user_id, project_id)
+    values (${token.name}, ${hashOf(text)}, ${[...token.scopes]}, ${token.expiresAt ?? null}, ${token.userId ?? null}, ${token.projectId ?? null}) returning id`.execute(db)
   return { id: rows[0]!.id, text }
 }
 
@@ -34,7 +41,7 @@ export async function createToken<T>(db: Kysely<T>, token: { readonly name: stri
 export async function findToken<T>(db: Kysely<T>, text: string): Promise<TokenRow | undefined> {
   if (!text.startsWith(PREFIX) || text.length > 100) return undefined
   const { rows } = await sql<TokenRow>`
-    select id, name, scopes, created_at, expires_at, revoked_at, used_at from api_token
+    select ${COLUMNS} from api_token
     where hash = ${hashOf(text)} and revoked_at is null and (expires_at is null or expires_at > now())`.execute(db)
   const token = rows[0]
   // good enough to see what is in use, and no write for every request
@@ -43,7 +50,7 @@ export async function findToken<T>(db: Kysely<T>, text: string): Promise<TokenRo
 }
 
 export async function listTokens<T>(db: Kysely<T>): Promise<TokenRow[]> {
-  return (await sql<TokenRow>`select id, name, scopes, created_at, expires_at, revoked_at, used_at from api_token order by id`.execute(db)).rows
+  return (await sql<TokenRow>`select ${COLUMNS} from api_token order by id`.execute(db)).rows
 }
 
 /** False where there is no such token that was still good. */

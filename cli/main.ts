@@ -39,6 +39,8 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'worker', group: RUNNING, summary: 'run a worker', load: async () => (await import('./commands/services.ts')).workerCommand },
   { name: 'api', group: RUNNING, summary: 'run the API and binary cache', load: async () => (await import('./commands/services.ts')).apiCommand },
   { name: 'key', group: RUNNING, summary: 'show or make the key that signs what the farm serves', load: async () => (await import('./commands/key.ts')).keyCommand },
+  { name: 'credential', group: RUNNING, summary: 'secrets of a project: for its inputs, forges and webhooks', load: async () => (await import('./commands/credential.ts')).credentialCommand },
+  { name: 'user', group: RUNNING, summary: 'people who may sign in, and their roles in projects', load: async () => (await import('./commands/user.ts')).userCommand },
   { name: 'token', group: RUNNING, summary: 'make, list and revoke tokens of the API', load: async () => (await import('./commands/token.ts')).tokenCommand },
 ]
 

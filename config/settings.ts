@@ -160,9 +160,25 @@ export function settingsSchema(machine: Machine) {
       publicUrl: url().optional().meta(note('Address under which others reach the API, for links.')),
       certificate: text().optional().meta(note('PEM file of the API\'s certificate: it then speaks HTTPS.')),
       key: text().optional().meta(note('PEM file of the certificate\'s key.')),
-      access: z.enum(['auto', 'open', 'token'], { error: '"auto", "open" or "token"' }).default('auto').meta(note('Who may use the API: `open` anybody, `token` who has a token, `auto` anybody where it listens on loopback and who has a token elsewhere.')),
+      access: z.enum(['auto', 'open', 'token'], { error: '"auto", "open" or "token"' }).default('auto').meta(note('Who may use the API: `open` anybody, `token` who has a token or has signed in, `auto` anybody where it listens on loopback and like `token` elsewhere.')),
       uploadBytes: bytes().default(4 * 1024 ** 3).meta(note('Largest source that may be uploaded.', { defaultText: '`"4 GiB"`' })),
     }).prefault({}).meta(note('The HTTP API and binary cache.')),
+
+    signIn: z.strictObject({
+      sessionDays: z.number({ error: 'a number of days' }).positive().max(366).default(14).meta(note('How long a session is good for.')),
+      issuer: url().optional().meta(note('Address of an OpenID Connect provider that users may sign in with.', { example: '"https://login.example.org/realms/team"' })),
+      clientId: text().optional().meta(note('The farm\'s name at the provider. Its address to come back to is `api.publicUrl` with `/api/v1/session/openid/callback`.')),
+      clientSecret: text().optional().meta(note('The farm\'s secret at the provider; without it the farm is a public client (PKCE is used either way).', { secret: true })),
+      title: text().default('OpenID Connect').meta(note('What the button says.')),
+      scope: text().default('openid profile email').meta(note('What the provider is asked for.')),
+      nameClaim: text().default('preferred_username').meta(note('The claim that names a new user.')),
+      makeUsers: flag().default(true).meta(note('Make a user, without any role, of whoever the provider vouches for. Otherwise only users whose `subject` an administrator has set get in.')),
+    }).prefault({}).meta(note('How people sign in.')),
+
+    mail: z.strictObject({
+      server: url().optional().meta(note('Mail server: `smtp://user:password@host:587`, or `smtps://…`. Without it no mail is sent.', { secret: true, example: '"smtps://firn:…@mail.example.org"' })),
+      from: text().optional().meta(note('Address that mail comes from.', { example: '"Firn <firn@example.org>"' })),
+    }).prefault({}).meta(note('Mail of how evaluations ended.')),
 
     cache: z.strictObject({
       keyFile: text().default(under('keys/cache.secret')).meta(note('Key that signs what the farm serves (`name:base64`, as `nix-store --generate-binary-cache-key` makes them). Made on first start.')),

@@ -4,6 +4,7 @@
  * refuses to start with a route that has no handler. The binary cache's routes, which Nix defined, are in api/binary-cache/.
  */
 import { z } from 'zod'
+import { ACCESS_ROUTES } from './access-routes.ts'
 import * as api from './api.ts'
 import { JOBSET_ROUTES } from './jobset-routes.ts'
 import { TOKEN_ROUTES } from './token-routes.ts'
@@ -20,13 +21,13 @@ export interface RouteDefinition {
   /** With `{name}` for parameters, as OpenAPI writes them. */
   readonly path: string
   readonly summary: string
-  readonly tag: 'evaluations' | 'builds' | 'jobsets' | 'farm' | 'store' | 'system'
+  readonly tag: 'evaluations' | 'builds' | 'jobsets' | 'farm' | 'store' | 'access' | 'system'
   readonly scope: Scope
   /**
-   * Where the project stands whose roles may allow this too: in the path, or behind the id of an evaluation or a build (any project that
-   * wants it). Without it, only who may do it in the whole farm.
+   * Where the project stands whose roles may allow this too: in the path, behind the id of an evaluation or a build (any project that
+   * wants it), or in the query's jobsets (`named`). Without it, only who may do it in the whole farm.
    */
-  readonly project?: 'path' | 'evaluation' | 'build'
+  readonly project?: 'path' | 'evaluation' | 'build' | 'named'
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   /** Lower-case names. */
@@ -38,8 +39,10 @@ export interface RouteDefinition {
   readonly responses?: Readonly<Record<number, z.ZodType>>
   /** The first is what a client gets that doesn't say. */
   readonly stream?: readonly StreamKind[]
-  /** Besides those that any route may give (400, 401, 403, 500, 503). */
-  readonly problems?: readonly (404 | 409 | 412 | 413 | 415 | 416 | 422)[]
+  /** Leads elsewhere (302), and has no other answer. */
+  readonly redirects?: true
+  /** Besides those that any route may give (400, 500, 503; 401 and 403 unless it is open). */
+  readonly problems?: readonly (401 | 403 | 404 | 409 | 412 | 413 | 415 | 416 | 422 | 429)[]
 }
 
 const byId = z.object({ id: api.id })
@@ -51,6 +54,7 @@ export const ROUTES = {
   ...JOBSET_ROUTES,
   ...VIEW_ROUTES,
   ...TOKEN_ROUTES,
+  ...ACCESS_ROUTES,
   submitEvaluation: {
     method: 'post', path: '/api/v1/evaluations', tag: 'evaluations', scope: 'submit',
     summary: 'Submit an evaluation. With an idempotency key, a repeated submission answers with the first one\'s evaluation (200).',

@@ -4,6 +4,7 @@ import { FirnError } from '../../contract/errors.ts'
 import { deleteJobset, getJobset, jobsetId, listJobsets, listTimings, putJobset } from '../../state/jobsets.ts'
 import { getProject } from '../../state/projects.ts'
 import { addTrigger } from '../../state/triggers.ts'
+import { nameOf } from '../access/principal.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { conditionally, preconditionOf } from '../http/conditions.ts'
 import { HttpError } from '../http/problem.ts'
@@ -52,14 +53,14 @@ export function jobsetHandlers(dependencies: ApiDependencies): Pick<Handlers, Na
       return jobset
     },
 
-    async evaluateJobset({ params, headers, body }) {
+    async evaluateJobset({ params, headers, body }, { principal }) {
       const jobset = await getJobset(db, params.project, params.jobset)
       if (jobset.state === 'disabled') throw new FirnError('conflict', `jobset '${jobset.project}/${jobset.name}' is disabled`)
       const unknown = Object.keys(body.overrides).find((name) => jobset.inputs[name] === undefined)
       if (unknown !== undefined) throw new HttpError(422, 'invalid-input', `jobset '${jobset.name}' has no input '${unknown}' to override; it has ${Object.keys(jobset.inputs).join(', ') || 'none'}`)
       const key = headers['idempotency-key']
       const trigger = await addTrigger(db, {
-        jobsetId: jobset.id, cause: { kind: 'hand' }, variant: body.variant, force: body.force, overrides: body.overrides,
+        jobsetId: jobset.id, cause: { kind: 'hand', ...(principal.name === null ? {} : { by: nameOf(principal) }) }, variant: body.variant, force: body.force, overrides: body.overrides,
         ...(key === undefined ? {} : { idempotencyKey: `${jobset.id} ${key}` }),
       })
       await motion.checkJobset({ kind: 'jobset', jobsetId: jobset.id }).catch(later('could not start a check'))

@@ -8,6 +8,7 @@ import { setMaxListeners } from 'node:events'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import type { Logger } from 'pino'
 import type { ApiMetrics } from '../metrics.ts'
+import { principalOfResponse } from './authorise.ts'
 import { problemOf } from './problem.ts'
 import type { Exchange } from './router.ts'
 
@@ -53,7 +54,7 @@ export function observe(logger: Logger, metrics: ApiMetrics, closing: AbortSigna
 }
 
 export function exchangeOf(request: Request, response: Response): Exchange {
-  return { request, response, signal: response.locals['signal'] as AbortSignal, requestId: response.locals['requestId'] as string }
+  return { request, response, signal: response.locals['signal'] as AbortSignal, requestId: response.locals['requestId'] as string, principal: principalOfResponse(response) }
 }
 
 /** Express' last handler: whatever was thrown becomes problem+json, or cuts the connection where an answer has begun. */

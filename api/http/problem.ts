@@ -26,7 +26,7 @@ const STATUS: Record<ErrorKind, number> = {
 const TITLE: Readonly<Record<number, string>> = {
   400: 'Bad request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not found', 405: 'Method not allowed', 409: 'Conflict',
   412: 'Precondition failed', 413: 'Content too large', 415: 'Unsupported media type', 416: 'Range not satisfiable',
-  422: 'Unprocessable content', 500: 'Internal error', 503: 'Unavailable',
+  422: 'Unprocessable content', 429: 'Too many requests', 500: 'Internal error', 503: 'Unavailable',
 }
 
 /** A problem that HTTP itself has a status for (415, 416, 405, 401), beyond what the kinds of FirnError tell apart. */

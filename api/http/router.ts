@@ -3,8 +3,10 @@
  * A route without a handler does not compile; a handler gets only what passed its schema.
  */
 import express, { type NextFunction, type Request, type Response, Router } from 'express'
-import { type RouteDefinition, type RouteName, type RouteResponse, ROUTES, type Scope, type ValidatedRequest } from '../../contract/api-routes.ts'
+import { type RouteDefinition, type RouteName, type RouteResponse, ROUTES, type ValidatedRequest } from '../../contract/api-routes.ts'
 import { FirnError } from '../../contract/errors.ts'
+import type { Principal } from '../access/principal.ts'
+import type { Authorise } from './authorise.ts'
 import { decodeFields, refuseUnknown } from './decode.ts'
 import { HttpError, RequestError } from './problem.ts'
 
@@ -17,6 +19,7 @@ export interface Exchange {
   readonly response: Response
   readonly signal: AbortSignal
   readonly requestId: string
+  readonly principal: Principal
 }
 
 /** A response whose status or headers aren't the usual ones. */
@@ -36,9 +39,12 @@ export type Handler<Name extends RouteName> = (request: ValidatedRequest<Name>, 
 /** One handler for each route; the compiler holds this complete. */
 export type Handlers = { readonly [Name in RouteName]: Handler<Name> }
 
+export type Audit = (action: string, exchange: Exchange, request: { readonly params: unknown; readonly body: unknown; readonly project?: RouteDefinition['project'] }) => Promise<void>
+
 export interface RouterOptions {
-  /** Throws FirnError unless the request may do what the scope says. */
-  readonly authorise: (request: Request, scope: Scope) => Promise<void>
+  readonly authorise: Authorise
+  /** Is told of every change that was made. */
+  readonly audit: Audit
   /** Check responses against their schemas (tests): a response that doesn't fit becomes an internal error. */
   readonly checkResponses: boolean
   readonly exchangeOf: (request: Request, response: Response) => Exchange
@@ -58,12 +64,14 @@ export function routerOf(handlers: Handlers, options: RouterOptions): Router {
     // first of all, so that who may not ask learns nothing and sends no body
     const admit = async (request: Request, response: Response, next: NextFunction): Promise<void> => {
       response.locals['route'] = name
-      await options.authorise(request, route.scope)
+      response.locals['principal'] = await options.authorise(request, route)
       next()
     }
     const serve = async (request: Request, response: Response): Promise<void> => {
       const exchange = options.exchangeOf(request, response)
-      const result = await handler(decode(route, request), exchange)
+      const decoded = decode(route, request)
+      const result = await handler(decoded, exchange)
+      if (changes(route)) await options.audit(name, exchange, { ...decoded, ...(route.project && { project: route.project }) })
       if (response.writableEnded || route.responses === undefined) return
       send(route, response, result, options.checkResponses)
     }
@@ -126,6 +134,11 @@ function send(route: RouteDefinition, response: Response, result: unknown, check
     if (!checked?.success) throw new FirnError('internal', `response ${reply.status} of ${route.path} does not fit its schema: ${checked?.error.message ?? 'no such status'}`)
   }
   response.status(reply.status).set(reply.headers).json(reply.body)
+}
+
+/** A question is none, whatever its method. */
+function changes({ method, scope }: RouteDefinition): boolean {
+  return method !== 'get' && scope !== 'read'
 }
 
 /** `/a/{b}` → `/a/:b` */

@@ -1,10 +1,9 @@
 /** Ring: cli. `firn token`: who may do what over the API. Works on the database, so whoever may read that may make tokens. */
 import type { Command } from 'commander'
 import { createToken, listTokens, revokeToken, TOKEN_SCOPES, type TokenScope } from '../../api/tokens.ts'
-import type { LoadedSettings } from '../../config/load.ts'
 import { FirnError } from '../../contract/errors.ts'
-import { type Database, openFarmDatabase } from '../../state/database.ts'
-import { type GlobalOptions, loadForCommand, withFarmServices } from '../context.ts'
+import type { GlobalOptions } from '../context.ts'
+import { withDatabase } from '../database.ts'
 import { parseId, printJson, printTable } from '../output.ts'
 
 interface CreateOptions extends GlobalOptions {
@@ -53,16 +52,4 @@ Examples:
       if (options.json) printJson({ id: number, revoked: true })
     })
   return command
-}
-
-async function withDatabase<T>(options: GlobalOptions, use: (db: Database) => Promise<T>): Promise<T> {
-  const { settings }: LoadedSettings = withFarmServices(loadForCommand(options))
-  const { url, ...rest } = settings.database
-  if (url === undefined) throw new FirnError('unavailable', 'no database: start the farm with \'firn up\', or set database.url')
-  const database = openFarmDatabase({ ...rest, url, connections: 1 })
-  try {
-    return await use(database.db)
-  } finally {
-    await database.close()
-  }
 }
