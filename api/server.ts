@@ -29,6 +29,7 @@ import { type Handlers, routerOf } from './http/router.ts'
 import { listen } from './http/server.ts'
 import { pageRoutes } from './pages.ts'
 import { ChangeHub } from './streams/hub.ts'
+import { webhookRoutes } from './webhooks/routes.ts'
 
 export interface ApiOptions {
   /** Tried in this order where `api.port` is 0; then any port that is free. */
@@ -87,6 +88,7 @@ export async function startApi(dependencies: ApiDependencies, options: ApiOption
   app.use(await pageRoutes(options.pages))
   app.use(binaryCacheRoutes(dependencies, async (request: Request) => { await authorise(request, { scope: settings.cache.open ? 'open' : 'read' }) }))
   app.use(routerOf(handlers, { authorise, audit, checkResponses: options.checkResponses ?? false, exchangeOf }))
+  app.use(webhookRoutes(dependencies))
   app.use((request) => {
     throw new FirnError('not-found', `there is nothing under ${request.method} ${request.path.slice(0, 300)}`)
   })
