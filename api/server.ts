@@ -24,6 +24,7 @@ import { tokenHandlers } from './handlers/tokens.ts'
 import { uploadHandlers } from './handlers/uploads.ts'
 import { viewHandlers } from './handlers/views.ts'
 import { authorisation } from './http/authorise.ts'
+import { hydraRoutes } from './hydra/routes.ts'
 import { answerErrors, exchangeOf, observe } from './http/observe.ts'
 import { type Handlers, routerOf } from './http/router.ts'
 import { listen } from './http/server.ts'
@@ -89,6 +90,7 @@ export async function startApi(dependencies: ApiDependencies, options: ApiOption
   app.use(binaryCacheRoutes(dependencies, async (request: Request) => { await authorise(request, { scope: settings.cache.open ? 'open' : 'read' }) }))
   app.use(routerOf(handlers, { authorise, audit, checkResponses: options.checkResponses ?? false, exchangeOf }))
   app.use(webhookRoutes(dependencies))
+  app.use(hydraRoutes(dependencies, { authorise, audit, signIn }))
   app.use((request) => {
     throw new FirnError('not-found', `there is nothing under ${request.method} ${request.path.slice(0, 300)}`)
   })

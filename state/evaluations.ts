@@ -31,6 +31,11 @@ export interface EvaluationRow {
   readonly jobCounts: JobCounts | null
 }
 
+/** Why the evaluation as a whole failed; null where only jobs did, which `error` counts. */
+export function fatalError({ error, evaluatedAt }: Pick<EvaluationRow, 'error' | 'evaluatedAt'>): string | null {
+  return evaluatedAt === null ? error : null
+}
+
 /** Of the table or a set of its rows named `v`, with EVALUATION_JOINS. */
 export const EVALUATION_COLUMNS = sql.raw(`v.id, v.request, v.state, v.error, v.progress, v.created_at as "createdAt", v.started_at as "startedAt", v.evaluated_at as "evaluatedAt", v.ended_at as "endedAt",
   v.jobset_id as "jobsetId", v_project.name as project, v_jobset.name as jobset, v.variant, v.inputs, v.cause, v.previous_id as previous, v.same_as as "sameAs", v.keep, v.job_counts as "jobCounts"`)

@@ -41,7 +41,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
   const settings = settingsSchema({ home: folder, cores: 2, memoryBytes: 2 ** 32, system: 'x86_64-linux', hostName: 'test' })
     .parse({ ...options.settings, database: { url } })
   const database = openFarmDatabase({ url, connections: 8 })
-  const store = await openStore({ databaseUrl: url, blobs: pathToFileURL(join(folder, 'blobs')).href, substituters: [], trustedPublicKeys: [], signingKeyFile: join(folder, 'cache.secret') })
+  const store = await openStore({ databaseUrl: url, blobs: pathToFileURL(join(folder, 'blobs')).href, substituters: [], trustedPublicKeys: [], signingKeyFile: settings.cache.keyFile })
   const motion = options.motion ?? await sharedMotion()
   const metrics = createMetrics({ processMetrics: false })
   const logger = createLogger({ name: 'test', level: process.env['FIRN_TEST_LOG'] === undefined ? 'silent' : 'debug' })

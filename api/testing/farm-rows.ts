@@ -51,8 +51,8 @@ export async function addJob(db: Database, evaluationId: number, attr: string, n
   }
   await sql`insert into job (evaluation_id, attr, attr_path, name, system, drv_path, node_key, outputs)
     values (${evaluationId}, ${attr}, ${[attr]}, ${attr}, 'x86_64-linux', ${node.drvPath}, ${node.key}, ${JSON.stringify({ out: node.key })})`.execute(db)
-  await sql`insert into demand (node_key, evaluation_id, reason) values (${node.key}, ${evaluationId}, 'job')`.execute(db)
-  await sql`insert into evaluation_node (evaluation_id, node_key) values (${evaluationId}, ${node.key})`.execute(db)
+  await sql`insert into demand (node_key, evaluation_id, reason) values (${node.key}, ${evaluationId}, 'job') on conflict do nothing`.execute(db)
+  await sql`insert into evaluation_node (evaluation_id, node_key) values (${evaluationId}, ${node.key}) on conflict do nothing`.execute(db)
 }
 
 export async function addAttempt(db: Database, nodeId: number, fields: { number?: number; worker?: string; step?: string; ended?: boolean; outcome?: unknown } = {}): Promise<number> {
