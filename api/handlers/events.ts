@@ -14,6 +14,7 @@ export function eventHandlers({ database: { db } }: ApiDependencies, hub: Change
   async function follow(exchange: Exchange, start: EventCursor, filter: EventFilter, ended: () => Promise<boolean>): Promise<void> {
     const stream = new EventStream(exchange)
     let cursor = start
+    stream.mark(formatCursor(cursor))
     try {
       for (;;) {
         const since = hub.seen()

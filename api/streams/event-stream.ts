@@ -33,6 +33,11 @@ export class EventStream {
     if (!response.write(text) && !signal.aborted) await once(response, 'drain', { signal })
   }
 
+  /** Tells the client where it stands before the first event, so that it can resume there too. */
+  mark(id: string): void {
+    this.#exchange.response.write(`id: ${id}\n\n`)
+  }
+
   /** Ends the response; later calls do nothing. */
   end(): void {
     clearInterval(this.#keepAlive)
