@@ -41,6 +41,11 @@ export function jobsetWorkflowId(target: JobsetTarget): string {
   return target.kind === 'jobset' ? `jobset:${target.jobsetId}` : `project:${target.projectId}`
 }
 
+/** Id of the workflow that tells one target of an evaluation's news; `target` is a hash of where they go. */
+export function notificationWorkflowId(evaluationId: number, target: string): string {
+  return `notification:${evaluationId}:${target}`
+}
+
 /** Id of the schedule by which a jobset is looked at. */
 export function jobsetScheduleId(jobsetId: number): string {
   return `jobset:${jobsetId}`

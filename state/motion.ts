@@ -10,7 +10,8 @@ import { readFileSync } from 'node:fs'
 import pLimit from 'p-limit'
 import { asFirnError, FirnError } from '../contract/errors.ts'
 import type { NodeKey } from '../contract/nodes.ts'
-import { evaluationWorkflowId, jobsetWorkflowId, nodeWorkflowId, WORKFLOW_QUEUE } from '../contract/queues.ts'
+import { evaluationWorkflowId, jobsetWorkflowId, nodeWorkflowId, notificationWorkflowId, WORKFLOW_QUEUE } from '../contract/queues.ts'
+import type { News, NotificationTarget } from '../contract/notifications.ts'
 import type { EvaluationInput, JobsetTarget, NodeInput, WakeSignal } from '../contract/workflows.ts'
 import type { Database } from './database.ts'
 import type { Timing } from './jobsets.ts'
@@ -41,6 +42,8 @@ export interface Motion {
   checkJobset(target: JobsetTarget): Promise<void>
   /** Temporal's schedules of jobsets: makes those that differ or are missing, removes what isn't given. With `only`, that jobset's alone. */
   setSchedules(timings: readonly Timing[], only?: number): Promise<void>
+  /** Gives news to a target's workflow; `name` tells an evaluation's targets apart. */
+  notify(name: string, target: NotificationTarget, news: News): Promise<void>
   stopNodes(keys: readonly NodeKey[]): Promise<void>
   stopEvaluation(evaluationId: number): Promise<void>
   wake(waiters: readonly ReadyWaiter[]): Promise<void>
@@ -121,6 +124,16 @@ export function motionOf(client: Client, close: () => Promise<void>): Motion {
         taskQueue: WORKFLOW_QUEUE,
         args: [target],
         signal: 'check',
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      })
+    },
+    notify: async (name, target, news) => {
+      await client.workflow.signalWithStart('notification', {
+        workflowId: notificationWorkflowId(target.evaluationId, name),
+        taskQueue: WORKFLOW_QUEUE,
+        args: [target],
+        signal: 'news',
+        signalArgs: [news],
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       })
     },

@@ -23,6 +23,8 @@ import { planActivities } from '../activities/plan-node.ts'
 import { realiseActivities } from '../activities/realise-node.ts'
 import { RealisePlanner } from '../activities/realise-plans.ts'
 import { RunningThings } from '../activities/running.ts'
+import { followNotifications, NOTIFIED_EVENTS } from '../activities/notify/follower.ts'
+import { notificationActivities } from '../activities/notify/notify.ts'
 import { followResults, RESULT_EVENTS } from '../activities/result-follower.ts'
 import { Semaphore } from '../activities/semaphore.ts'
 import { databaseUrl } from '../config/database-url.ts'
@@ -126,6 +128,7 @@ export async function startWorker(settings: Settings, services: WorkerServices):
       ...settleActivities(dependencies),
       ...jobsetActivities(dependencies),
       ...triggerActivities(dependencies),
+      ...notificationActivities(dependencies),
     }
     const features = servedFeatures(settings)
     const nativeConnection = await NativeConnection.connect(connect)
@@ -151,6 +154,7 @@ export async function startWorker(settings: Settings, services: WorkerServices):
     }
     const following = settings.worker.roles.includes('schedule') ? await keepFollowing(database, [
       { name: 'results', kinds: RESULT_EVENTS, work: (events) => followResults(dependencies, events) },
+      { name: 'notifications', kinds: NOTIFIED_EVENTS, work: (events) => followNotifications(dependencies, events) },
     ], logger) : undefined
 
     const running = Promise.all(workers.map((worker) => worker.run()))

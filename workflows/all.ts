@@ -2,3 +2,4 @@
 export { evaluation } from './evaluation.ts'
 export { jobset, jobsetTrigger } from './jobset.ts'
 export { node } from './node.ts'
+export { notification } from './notification.ts'
