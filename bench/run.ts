@@ -18,6 +18,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   'reference-scan': 'the search for references',
   'node-overhead': 'a node without an evaluator: the worker alone on derivations written by hand',
   'dashboard': 'the web pages on 20,000 jobs, ten minutes of events and a log of a gigabyte',
+  'jobset-api': 'answers of the API while 20,000 jobs are found; and while a package set is, if its folder is given',
   'binary-cache': 'the binary cache beside a web server that sends files',
 }
 const DEFAULT = ['imports', 'graph', 'store', 'nar', 'reference-scan']
