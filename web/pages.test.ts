@@ -160,7 +160,7 @@ describe('each page of the dashboard', () => {
       wire.cut()
       await banner().waitFor()
       await watched.getByRole('button', { name: 'Run again' }).click()
-      await watched.getByRole('alert').getByText('the farm does not answer').waitFor()
+      await watched.getByRole('alert').getByText('the farm does not answer', { exact: true }).waitFor()
       await wire.mend()
       await banner().waitFor({ state: 'detached' })
     })
