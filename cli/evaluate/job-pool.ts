@@ -15,17 +15,19 @@ import { byteStringOfNative } from '../../evaluator/paths.ts'
 import { engineFlags, largeStackCommand } from '../../evaluator/spawn.ts'
 import { textOfByteString } from '../../nix/bytes.ts'
 import type { JobResult, ToJobProcess } from './job-protocol.ts'
+import { JobQueue } from './job-queue.ts'
 import { errorLine, exitCode } from './jobs.ts'
 import type { EvaluateOptions } from './options.ts'
 import { writeBytes } from './output.ts'
 
 /** Tasks that a process has before it, so that it needn't wait for the next. */
-const AHEAD = 4
+const AHEAD = 2
 /** Of its size: what V8 may use at most, since one attribute may need more than the size at which a process is replaced. */
 const HEAP_SHARE = 2
 const LEAST_HEAP = 256
 
 interface Member {
+  readonly number: number
   readonly child: ChildProcess
   /** Not answered yet, in the order in which they were sent. */
   readonly given: ToJobProcess[]
@@ -50,8 +52,7 @@ class JobPool {
   private count: number
   private readonly megabytes: number
   private readonly members = new Set<Member>()
-  /** The next is the last. */
-  private queue: ToJobProcess[]
+  private readonly queue: JobQueue<ToJobProcess>
   private readonly drvPaths = new Map<number, [string, string][]>()
   private readonly aggregates = new Map<number, JobPlace[]>()
   private failed = false
@@ -64,7 +65,8 @@ class JobPool {
     this.count = Math.max(1, options.jobs.processes?.count ?? 1)
     this.megabytes = options.jobs.processes?.megabytes ?? Infinity
     const roots = Math.max(1, options.attributes.length)
-    this.queue = options.inputs.flatMap((_, input) => Array.from({ length: roots }, (_, root): ToJobProcess => ({ kind: 'take', input, place: { root, names: [] } }))).reverse()
+    this.queue = new JobQueue(this.count)
+    this.queue.add(0, options.inputs.flatMap((_, input) => Array.from({ length: roots }, (_, root): ToJobProcess => ({ kind: 'take', input, place: { root, names: [] } }))))
   }
 
   run(): Promise<number> {
@@ -80,7 +82,9 @@ class JobPool {
     const heap = Number.isFinite(this.megabytes) ? [`--max-old-space-size=${Math.max(LEAST_HEAP, this.megabytes * HEAP_SHARE)}`] : []
     const { command, arguments: words } = largeStackCommand([...engineFlags(this.megabytes), ...heap, fileURLToPath(new URL('./job-process.ts', import.meta.url))])
     const child = spawn(command, words, { stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe'], env: { ...process.env, FIRN_EVALUATE: JSON.stringify(this.options) } })
-    const member: Member = { child, given: [], answered: 0, ending: false }
+    const numbers = new Set([...this.members].map(({ number }) => number))
+    const number = Array.from({ length: this.count }, (_, i) => i).find((i) => !numbers.has(i)) ?? 0
+    const member: Member = { number, child, given: [], answered: 0, ending: false }
     this.members.add(member)
     child.once('error', (error) => this.fail(new FirnError('internal', `could not start an evaluator: ${error.message}`, { cause: error })))
     // a process that is gone is told by `close`
@@ -92,7 +96,7 @@ class JobPool {
 
   private give(member: Member): void {
     while (!member.ending && member.given.length < AHEAD) {
-      const task = this.queue.pop()
+      const task = this.queue.take(member.number)
       if (task === undefined) return
       member.given.push(task)
       ;(member.child.stdio[3] as Writable).write(`${JSON.stringify(task).replace(/[\u0080-\uffff]/g, escaped)}\n`)
@@ -109,7 +113,7 @@ class JobPool {
       this.fatal = true
       writeBytes(2, result.fatal)
     }
-    for (const place of [...result.children].reverse()) this.queue.push({ kind: 'take', input: task.input, place })
+    this.queue.add(member.number, result.children.map((place) => ({ kind: 'take', input: task.input, place })))
     if (task.kind === 'take') {
       append(this.drvPaths, task.input, result.drvPaths)
       append(this.aggregates, task.input, result.aggregates)
@@ -119,19 +123,19 @@ class JobPool {
   }
 
   private takeBack(member: Member): void {
-    this.queue.push(...member.given.splice(0).reverse())
+    this.queue.add(member.number, member.given.splice(0))
   }
 
   private proceed(): void {
     for (const member of this.members) this.give(member)
-    if (this.queue.length === 0 && [...this.members].every((member) => member.given.length === 0)) this.conclude()
-    while (this.queue.length > 0 && this.members.size < this.count) this.start()
+    if (this.queue.size === 0 && [...this.members].every((member) => member.given.length === 0)) this.conclude()
+    while (this.queue.size > 0 && this.members.size < this.count) this.start()
   }
 
   /** All jobs are known: what waited for that is done, and then all is done. */
   private conclude(): void {
     for (const [input, aggregates] of this.aggregates) {
-      if (aggregates.length > 0) this.queue.push({ kind: 'conclude', input, aggregates, drvPaths: this.drvPaths.get(input) ?? [] })
+      if (aggregates.length > 0) this.queue.add(0, [{ kind: 'conclude', input, aggregates, drvPaths: this.drvPaths.get(input) ?? [] }])
     }
     this.aggregates.clear()
     for (const member of this.members) {
@@ -140,7 +144,7 @@ class JobPool {
       member.ending = true
       ;(member.child.stdio[3] as Writable).end()
     }
-    if (this.queue.length === 0 && this.members.size === 0) this.done!(exitCode(this.options, this.failed, this.fatal))
+    if (this.queue.size === 0 && this.members.size === 0) this.done!(exitCode(this.options, this.failed, this.fatal))
   }
 
   private ended(member: Member, how: NodeJS.Signals | number | null): void {
@@ -149,10 +153,10 @@ class JobPool {
       const [task] = member.given.splice(0, 1)
       if (task !== undefined) this.blame(task, how)
       // with nothing to blame, another would die as well
-      else if (this.queue.length > 0) this.count--
+      else if (this.queue.size > 0) this.count--
     }
     this.takeBack(member)
-    if (this.count === 0 && this.queue.length > 0) this.fail(new FirnError('internal', `the evaluator ${describe(how)} as soon as it was started`))
+    if (this.count === 0 && this.queue.size > 0) this.fail(new FirnError('internal', `the evaluator ${describe(how)} as soon as it was started`))
     this.proceed()
   }
 
@@ -174,7 +178,7 @@ class JobPool {
   }
 
   private fail(error: Error): void {
-    this.queue = []
+    this.queue.clear()
     for (const member of this.members) member.child.kill()
     this.reject!(error)
   }
