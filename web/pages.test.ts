@@ -5,7 +5,9 @@ import { sql } from 'kysely'
 import type { Browser, Page } from 'playwright-core'
 import { startTestApi, stopTemporal, type TestApi } from '../api/testing/api.ts'
 import { addEvaluation } from '../api/testing/farm-rows.ts'
+import { hashPassword } from '../api/access/passwords.ts'
 import { createToken } from '../api/tokens.ts'
+import { putUser } from '../state/users.ts'
 import { PAGES } from '../infra/setup/pages.ts'
 import { expectNoViolations } from './testing/axe.ts'
 import { startBrowser, watchForErrors } from './testing/browser.ts'
@@ -160,7 +162,7 @@ describe('each page of the dashboard', () => {
       wire.cut()
       await banner().waitFor()
       await watched.getByRole('button', { name: 'Run again' }).click()
-      await watched.getByRole('alert').getByText('the farm does not answer', { exact: true }).waitFor()
+      await watched.locator('.action-error').getByText('The farm does not answer.').waitFor()
       await wire.mend()
       await banner().waitFor({ state: 'detached' })
     })
@@ -222,9 +224,41 @@ describe('each page of the dashboard', () => {
       // a farm that knows the token no more, as after it was revoked; the one before would believe it for ten seconds
       wire.cut()
       await wire.mend(rows.farm.api.url)
-      await reader.getByText('The farm takes your token no more').waitFor()
+      await reader.getByText('The farm knows you no more: your token was ended').waitFor()
       await reader.getByText('This farm asks who you are.').first().waitFor()
       await expectNoViolations(reader, 'a page whose token is taken no more')
+    })
+
+    it('is signed in to with a name and a password, and out of', async () => {
+      const { db } = closed.dependencies.database
+      await putUser(db, 'ada', { displayName: 'Ada', email: null, administrator: true, disabled: false, password: await hashPassword('correct horse battery') })
+      const ada = await opened()
+      await ada.goto(`${closed.api.url}/ui/tokens`)
+      await ada.getByText('This farm asks who you are.').waitFor()
+      await expectNoViolations(ada, 'a farm with users for a stranger')
+      await ada.getByLabel('Name', { exact: true }).fill('ada')
+      await ada.getByLabel('Password', { exact: true }).fill('wrong')
+      const signIn = ada.getByRole('button', { name: 'Sign in' })
+      await signIn.click()
+      await ada.getByRole('alert').getByText(/password/).waitFor()
+      await ada.getByLabel('Password', { exact: true }).fill('correct horse battery')
+      await signIn.click()
+      await ada.getByRole('heading', { name: 'Tokens', level: 1 }).waitFor()
+      await ada.getByRole('link', { name: 'You are Ada' }).click()
+      await ada.getByText('You may do everything.').waitFor()
+      await ada.getByText('Change your password').click()
+      await ada.getByLabel('The one you have').fill('correct horse battery')
+      await ada.getByLabel(/^The new one/).fill('another horse battery')
+      await ada.getByRole('button', { name: 'Change it' }).click()
+      await ada.getByText('It is changed.').waitFor()
+      await expectNoViolations(ada, 'the settings of who signed in')
+      // a session is the browser's, not the tab's
+      await ada.reload()
+      await ada.getByText('You are signed in as').waitFor()
+      await ada.getByRole('button', { name: 'Sign out' }).click()
+      await ada.getByLabel('Password', { exact: true }).waitFor()
+      await ada.goto(`${closed.api.url}/ui/evaluations`)
+      await ada.getByText('This farm asks who you are.').waitFor()
     })
   })
 })

@@ -235,6 +235,15 @@ describe('the dashboard on a whole farm', { timeout: 240_000 }, () => {
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.getByLabel('Token', { exact: true }).waitFor()
 
+    await send('PUT', '/api/v1/users/ada', { displayName: 'Ada', password: 'correct horse battery' })
+    await open('/settings')
+    await page.getByLabel('Name', { exact: true }).fill('ada')
+    await page.getByLabel('Password', { exact: true }).fill('correct horse battery')
+    await page.getByRole('button', { name: 'Sign in' }).first().click()
+    await page.getByRole('link', { name: 'You are Ada' }).waitFor()
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByLabel('Password', { exact: true }).waitFor()
+
     await open('/tokens')
     await page.getByRole('button', { name: 'Revoke my laptop' }).click()
     await page.getByRole('button', { name: 'Revoke it' }).click()

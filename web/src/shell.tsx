@@ -3,7 +3,8 @@ import { Dialog } from '@base-ui/react/dialog'
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router'
 import { type FormEvent, useEffect, useRef, useState, useSyncExternalStore } from 'react'
 import { live, useConnection } from './api/live.ts'
-import { currentToken, onTokenChange } from './api/token.ts'
+import { useSession } from './api/session.ts'
+import { currentToken, onIdentityChange } from './api/token.ts'
 import { Empty } from './parts/basics.tsx'
 
 const PLACES = [
@@ -38,12 +39,20 @@ export function Shell() {
         <a className="place playground-link" href="playground/"><svg viewBox="0 0 24 24" aria-hidden="true"><path d="M8 6l-5 6 5 6M16 6l5 6-5 6" /></svg><span>Playground</span></a>
       </nav>
       <div className="column">
-        <header className="top"><SearchBox /><Keyboard /></header>
+        <header className="top"><SearchBox /><Keyboard /><Who /></header>
         <ConnectionBanner />
         <main id="main" ref={main} tabIndex={-1}><Outlet /></main>
       </div>
     </div>
   )
+}
+
+/** Whose browser this is; nobody's on a farm that lets everybody in. */
+function Who() {
+  const { data } = useSession()
+  if (!data || data.kind === 'anybody') return null
+  const name = data.displayName === null || data.displayName === '' ? data.name : data.displayName
+  return <Link to="/settings" className={data.kind === 'nobody' ? 'button primary' : 'button plain who'} {...(data.kind !== 'nobody' && { 'aria-label': `You are ${name}` })}>{data.kind === 'nobody' ? 'Sign in' : name}</Link>
 }
 
 function SearchBox() {
@@ -109,9 +118,10 @@ function Keyboard() {
 
 function ConnectionBanner() {
   const connection = useConnection()
-  const token = useSyncExternalStore(onTokenChange, currentToken)
-  if (connection === 'refused' && token !== undefined) {
-    return <div className="banner" role="status"><span>The farm takes your token no more: it was revoked, or has expired.</span><Link to="/settings" className="button">Sign in again</Link></div>
+  const token = useSyncExternalStore(onIdentityChange, currentToken)
+  const { data } = useSession()
+  if (connection === 'refused' && (token !== undefined || data?.kind === 'user')) {
+    return <div className="banner" role="status"><span>The farm knows you no more: your {token === undefined ? 'session' : 'token'} was ended, or has expired.</span><Link to="/settings" className="button">Sign in again</Link></div>
   }
   if (connection !== 'lost') return <div className="banner-place" role="status" />
   return (

@@ -7,7 +7,7 @@ import { type QueryKey, useQueryClient } from '@tanstack/react-query'
 import type { BuildState, FarmEvent } from '../../../contract/api.ts'
 import { ApiError } from './client.ts'
 import { eventsOf } from './event-stream.ts'
-import { onTokenChange } from './token.ts'
+import { onIdentityChange } from './token.ts'
 
 export type Connection = 'connecting' | 'live' | 'lost' | 'refused'
 
@@ -34,7 +34,7 @@ class Live {
     void this.#run(stop.signal)
     const again = (): void => this.#wake?.()
     addEventListener('online', again)
-    const offToken = onTokenChange(again)
+    const offToken = onIdentityChange(again)
     return () => {
       stop.abort()
       removeEventListener('online', again)

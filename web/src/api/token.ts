@@ -1,4 +1,7 @@
-/** Ring: web. The token this browser signs in with: for this tab, or kept on the device. A farm on one's own machine asks for none. */
+/**
+ * Ring: web. The token this browser signs in with: for this tab, or kept on the device. Who signs in with a name has a cookie instead, which no script
+ * can read. A farm on one's own machine asks for neither.
+ */
 
 const KEY = 'firn-token'
 const listeners = new Set<() => void>()
@@ -12,19 +15,24 @@ export function authorization(): Record<string, string> {
   return token === undefined ? {} : { authorization: `Bearer ${token}` }
 }
 
-export function signIn(token: string, keep: boolean): void {
-  const storage = keep ? localStorage : sessionStorage
+export function keepToken(token: string, onDevice: boolean): void {
+  const storage = onDevice ? localStorage : sessionStorage
   storage.setItem(KEY, token)
-  for (const tell of listeners) tell()
+  identityChanged()
 }
 
-export function signOut(): void {
+export function forgetToken(): void {
   sessionStorage.removeItem(KEY)
   localStorage.removeItem(KEY)
+  identityChanged()
+}
+
+/** Somebody else asks from now on. */
+export function identityChanged(): void {
   for (const tell of listeners) tell()
 }
 
-export function onTokenChange(listener: () => void): () => void {
+export function onIdentityChange(listener: () => void): () => void {
   listeners.add(listener)
   return () => listeners.delete(listener)
 }

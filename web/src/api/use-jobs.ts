@@ -6,7 +6,7 @@ import { useCallback, useEffect, useRef, useState } from 'react'
 import type { Job, JobState } from '../../../contract/api.ts'
 import { call } from './client.ts'
 import { live } from './live.ts'
-import { onTokenChange } from './token.ts'
+import { onIdentityChange } from './token.ts'
 
 const FIRST = 200
 const PAGE = 1000
@@ -30,7 +30,7 @@ function remember(key: string, list: JobList): void {
   if (remembered.size > REMEMBERED) remembered.delete(remembered.keys().next().value!)
 }
 // somebody else may not be allowed to see it
-onTokenChange(() => remembered.clear())
+onIdentityChange(() => remembered.clear())
 
 const EMPTY: JobList = { jobs: [], next: undefined, error: undefined, loaded: false }
 

@@ -1,10 +1,10 @@
 /** Ring: web. A link to bytes of the farm. Who signed in with a token can't follow a plain one, since the browser would not send it. */
 import { type MouseEvent, type ReactNode, useState, useSyncExternalStore } from 'react'
 import { fetchFromFarm } from '../api/client.ts'
-import { currentToken, onTokenChange } from '../api/token.ts'
+import { currentToken, onIdentityChange } from '../api/token.ts'
 
 export function Download({ address, name, className, children }: { readonly address: string; readonly name: string; readonly className?: string; readonly children: ReactNode }) {
-  const token = useSyncExternalStore(onTokenChange, currentToken)
+  const token = useSyncExternalStore(onIdentityChange, currentToken)
   const [state, setState] = useState<'idle' | 'reading' | 'failed'>('idle')
   const fetched = async (event: MouseEvent): Promise<void> => {
     event.preventDefault()
