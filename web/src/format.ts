@@ -39,6 +39,15 @@ export function plural(number: number, one: string, many = `${one}s`): string {
   return `${count(number)} ${number === 1 ? one : many}`
 }
 
+/** What the farm says, as a sentence among others. */
+export function sentence(text: string): string {
+  return text === '' ? '' : `${text[0]!.toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`
+}
+
+export function moment(time: string): string {
+  return new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })
+}
+
 /** `/nix/store/hash-name` → `name`. */
 export function nameOfPath(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1).slice(33)

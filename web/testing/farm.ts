@@ -27,6 +27,8 @@ export async function startFarmOfRows(): Promise<Rows> {
   const { db } = farm.dependencies.database
   const cause = { kind: 'builder-failed', exitCode: 2 } as const
   await registerWorker(db, { id: 'builder-1', host: 'glacier', systems: ['x86_64-linux', 'i686-linux'], features: ['kvm', 'big-parallel'], slots: 8 })
+  // it stays alive for as long as the test runs
+  await sql`update worker set seen_at = now() + interval '1 day'`.execute(db)
   const leaf = await addNode(db, { name: 'openssl-3.0.15', state: 'failed', outcome: { status: 'failed', cause, cached: true, logTail: ['crypto/err.c:41: undefined reference', 'make: *** [all] Error 2'] } })
   const source = await addNode(db, { name: 'openssl-3.0.15.tar.gz', kind: 'fetch', state: 'succeeded', outcome: { status: 'succeeded', how: 'fetched' } })
   const top = await addNode(db, { name: 'curl-8.10.1', state: 'failed', outcome: { status: 'failed', cached: false, cause: { kind: 'dependency-failed', node: leaf.key, buildId: leaf.id, name: 'openssl-3.0.15', cause } } })
@@ -41,20 +43,19 @@ export async function startFarmOfRows(): Promise<Rows> {
   await addLogChunk(db, attempt, 0, 0, Buffer.from(`${log}\nmake: *** [all] Error 2\n`))
   const compiling = await addAttempt(db, running.id, { worker: 'builder-1' })
   await addLogChunk(db, compiling, 0, 0, Buffer.from('checking for a C compiler... cc\nchecking whether it works... yes\n'))
-  const continueHistory = await addHistory(farm, [['curl', top], ['gcc', running]])
+  const continueHistory = await addHistory(farm, top)
   const evaluation = await addEvaluation(db, 'building')
   for (const [attr, node] of [['curl', top], ['hello', waiting], ['linux.arm', queued], ['gcc', running], ['firn-tools', done]] as const) await addJob(db, evaluation, attr, node)
   await addJob(db, evaluation, 'broken', { error: 'error: undefined variable \'pkgz\'\n       at /x.nix:3:5:' })
   for (const { key } of [leaf, source]) await db.insertInto('evaluation_node').values({ evaluation_id: evaluation, node_key: key }).execute()
   await sql`update node set queued_at = now() - interval '9 minutes', started_at = now() - interval '8 minutes' where state in ('failed', 'running', 'succeeded')`.execute(db)
   await sql`update node set ended_at = now() - interval '2 minutes' where state in ('failed', 'succeeded')`.execute(db)
-  await sql`update evaluation set started_at = now() - interval '10 minutes'`.execute(db)
   await continueHistory(evaluation)
   return { farm, evaluation, top: top.id, leaf: leaf.id, running: running.id, path }
 }
 
 /** A project whose jobset has evaluations, each with jobs that fared differently; what it gives makes another one its newest. */
-async function addHistory(farm: TestApi, jobs: readonly (readonly [string, AddedNode])[]): Promise<(newest: number) => Promise<void>> {
+async function addHistory(farm: TestApi, curl: AddedNode): Promise<(newest: number) => Promise<void>> {
   const { db } = farm.dependencies.database
   for (const [path, body] of [
     ['ice', { displayName: 'Ice', description: 'Everything that is cold.', homepage: 'https://ice.example.org' }],
@@ -71,17 +72,24 @@ async function addHistory(farm: TestApi, jobs: readonly (readonly [string, Added
   let previous: number | null = null
   for (const [round, state] of ['succeeded', 'failed', 'succeeded', 'cancelled', 'failed', 'succeeded', 'failed'].entries()) {
     const id = await addEvaluation(db, state)
-    for (const [attr, node] of jobs) await addJob(db, id, attr, node)
-    for (const [index, node] of good.slice(0, 12 + round * 4).entries()) await addJob(db, id, HISTORY_JOBS[index]!.replace(/-[0-9].*/, ''), node)
+    if (state !== 'succeeded') await addJob(db, id, 'curl', curl)
+    await addGood(id, 12 + round * 4)
     await become(id, round, previous)
     previous = id
   }
-  return (newest) => become(newest, 7, previous)
+  return async (newest) => {
+    await addGood(newest, 20)
+    await become(newest, 7, previous)
+  }
+
+  async function addGood(id: number, count: number): Promise<void> {
+    for (const [index, node] of good.slice(0, count).entries()) await addJob(db, id, HISTORY_JOBS[index]!.replace(/-[0-9].*/, ''), node)
+  }
 
   async function become(id: number, round: number, before: number | null): Promise<void> {
     const revision = createHash('sha1').update(String(round)).digest('hex')
     await sql`update evaluation set jobset_id = ${trunk}, previous_id = ${before}, cause = '{"kind": "poll"}', created_at = now() - ${(8 - round) * 47} * interval '1 minute',
-      started_at = now() - ${(8 - round) * 47} * interval '1 minute', ended_at = case when state in ('succeeded', 'failed', 'cancelled') then now() - ${(8 - round) * 47 - 20} * interval '1 minute' end,
+      started_at = now() - ${(8 - round) * 47} * interval '1 minute', evaluated_at = now() - ${(8 - round) * 47 - 2} * interval '1 minute', ended_at = case when state in ('succeeded', 'failed', 'cancelled') then now() - ${(8 - round) * 47 - 20} * interval '1 minute' end,
       inputs = ${JSON.stringify({ src: { kind: 'git', url: 'https://git.example.org/ice', ref: 'main', revision } })} where id = ${id}`.execute(db)
   }
 }

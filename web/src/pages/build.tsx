@@ -4,7 +4,7 @@ import { getRouteApi, Link } from '@tanstack/react-router'
 import type { BuildDetail } from '../../../contract/api.ts'
 import { call } from '../api/client.ts'
 import { useRefresh } from '../api/live.ts'
-import { bytes, duration, plural, useNow } from '../format.ts'
+import { bytes, duration, moment, plural, useNow } from '../format.ts'
 import { GraphView } from '../graph/graph-view.tsx'
 import { LogView } from '../log/log-view.tsx'
 import { ActionError } from '../parts/action-error.tsx'
@@ -111,10 +111,10 @@ function Attempts({ build }: { readonly build: BuildDetail }) {
       </Section>
       <Section title="Times">
         <Facts>
-          <Fact name="Known">{new Date(build.createdAt).toLocaleString('en')}</Fact>
-          {build.queuedAt && <Fact name="Queued">{new Date(build.queuedAt).toLocaleString('en')}</Fact>}
-          {build.startedAt && <Fact name="Started">{new Date(build.startedAt).toLocaleString('en')}{build.queuedAt && <span className="soft">, after waiting {duration(Date.parse(build.startedAt) - Date.parse(build.queuedAt))} for a worker</span>}</Fact>}
-          {build.endedAt && <Fact name="Ended">{new Date(build.endedAt).toLocaleString('en')}</Fact>}
+          <Fact name="Known">{moment(build.createdAt)}</Fact>
+          {build.queuedAt && <Fact name="Queued">{moment(build.queuedAt)}</Fact>}
+          {build.startedAt && <Fact name="Started">{moment(build.startedAt)}{build.queuedAt && <span className="soft">, after waiting {duration(Date.parse(build.startedAt) - Date.parse(build.queuedAt))} for a worker</span>}</Fact>}
+          {build.endedAt && <Fact name="Ended">{moment(build.endedAt)}</Fact>}
           {build.drvPath && <Fact name="Derivation"><PathLink path={build.drvPath} /></Fact>}
         </Facts>
       </Section>

@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router'
 import type { Evaluation, Fault, Job } from '../../../contract/api.ts'
 import { call } from '../api/client.ts'
 import { useRefresh } from '../api/live.ts'
-import { plural } from '../format.ts'
+import { plural, sentence } from '../format.ts'
 import { blocks, Empty, Failure, Pending } from '../parts/basics.tsx'
 import { StateIcon } from '../parts/state.tsx'
 import { firstLine } from './evaluation-jobs.tsx'
@@ -29,7 +29,7 @@ export default function Errors({ evaluation: { id, jobs, endedAt, error: whole }
       {[...faults.values()].sort((a, b) => b.jobs.length - a.jobs.length).map(({ fault, jobs: through }) => (
         <article key={fault.buildId} className="failure">
           <h2><StateIcon state="failed" /> <Link to="/builds/$id" params={{ id: String(fault.buildId) }} search={{}}>{fault.name}</Link></h2>
-          <p>{fault.description} <span className="soft">{plural(through.length, 'job')} fail{through.length === 1 ? 's' : ''} through it: {through.slice(0, 5).map(({ attr }) => attr).join(', ')}{through.length > 5 && ` and ${through.length - 5} more`}.</span></p>
+          <p>{sentence(fault.description)} <span className="soft">{plural(through.length, 'job')} fail{through.length === 1 ? 's' : ''} through it: {through.slice(0, 5).map(({ attr }) => attr).join(', ')}{through.length > 5 && ` and ${through.length - 5} more`}.</span></p>
           {fault.logTail.length > 0 && <pre tabIndex={0} aria-label={`End of the log of ${fault.name}`}>{fault.logTail.slice(-8).join('\n')}</pre>}
         </article>
       ))}

@@ -21,7 +21,7 @@ export function Overview() {
   const faults = broken.data?.items.filter(({ cause }) => cause?.kind !== 'dependency-failed').slice(0, 8)
   return (
     <>
-      <PageHead title="Overview" below={status.data && <p className="soft">Firn {status.data.version}, up since <Ago time={status.data.startedAt} />. {plural(status.data.store.paths, 'store path')}, {bytes(status.data.store.narBytes)}.</p>} />
+      <PageHead title="Overview" below={status.data && <p className="soft">Firn {status.data.version}, started <Ago time={status.data.startedAt} />. {plural(status.data.store.paths, 'store path')}, {bytes(status.data.store.narBytes)}.</p>} />
       <dl className="figures">
         <Figure name="Running" value={status.data?.builds.running} tone="running" to="/workers" />
         <Figure name="Queued" value={status.data?.builds.queued} tone="queued" to="/queue" />

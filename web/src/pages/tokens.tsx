@@ -29,7 +29,7 @@ export function TokensPage() {
     <>
       {head}
       <NewToken />
-      <Section title="Tokens there are" aside={<Chips label="Which" value={show} onChange={(value) => { void navigate({ search: { show: value === 'ended' ? 'ended' : undefined }, replace: true }) }} chips={[{ value: 'good', label: 'Good', count: data.items.filter(isGood).length }, { value: 'ended', label: 'Ended', count: data.items.filter((token) => !isGood(token)).length }]} />}>
+      <Section title="Made so far" aside={<Chips label="Which" value={show} onChange={(value) => { void navigate({ search: { show: value === 'ended' ? 'ended' : undefined }, replace: true }) }} chips={[{ value: 'good', label: 'Good', count: data.items.filter(isGood).length }, { value: 'ended', label: 'Ended', count: data.items.filter((token) => !isGood(token)).length }]} />}>
         {shown.length === 0
           ? <Empty title={show === 'good' ? 'There is no token yet.' : 'None was revoked, and none has expired.'}>{show === 'good' && <p>Make one above, or with <code>firn token create</code> on the farm’s machine.</p>}</Empty>
           : <ul className="rows">{shown.map((token) => <TokenRow key={token.id} token={token} good={isGood(token)} />)}</ul>}

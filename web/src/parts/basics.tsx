@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router'
 import { type ReactNode, useEffect, useId, useState } from 'react'
 import { ApiError, ConnectionError } from '../api/client.ts'
 import { useConnection } from '../api/live.ts'
-import { ago, baseName, nameOfPath, useNow } from '../format.ts'
+import { ago, baseName, moment, nameOfPath, sentence, useNow } from '../format.ts'
 import { SignIn } from './sign-in.tsx'
 
 /** Title, what it is about, actions at the right. */
@@ -38,8 +38,8 @@ export function blocks(error: Error | null | undefined, data: unknown): error is
 /** An error in words that help; without a permission, a way to get one. */
 export function Failure({ error, what }: { readonly error: unknown; readonly what: string }) {
   if (error instanceof ApiError && error.status === 401) return <div className="empty" role="alert"><p className="empty-title">This farm asks who you are.</p><SignIn /></div>
-  if (error instanceof ApiError && error.status === 403) return <div className="empty" role="alert"><p className="empty-title">You may not see {what}.</p><p className="soft">{error.message}. Ask an administrator of the farm for a token that may, or sign in with another one under <Link to="/settings">Settings</Link>.</p></div>
-  if (error instanceof ApiError && error.status === 404) return <div className="empty" role="alert"><p className="empty-title">There is no such {what}.</p><p className="soft">{error.message}. It may have been removed by retention, or the address is wrong. <Link to="/search" search={{ q: '' }}>Search</Link> finds what there is.</p></div>
+  if (error instanceof ApiError && error.status === 403) return <div className="empty" role="alert"><p className="empty-title">You may not see {what}.</p><p className="soft">{sentence(error.message)} Ask an administrator of the farm, or sign in as somebody who may under <Link to="/settings">Settings</Link>.</p></div>
+  if (error instanceof ApiError && error.status === 404) return <div className="empty" role="alert"><p className="empty-title">There is no such {what}.</p><p className="soft">{sentence(error.message)} It may have been removed by retention, or the address is wrong. <Link to="/search" search={{ q: '' }}>Search</Link> finds what there is.</p></div>
   if (error instanceof ConnectionError) return <Unheard />
   return <div className="empty" role="alert"><p className="empty-title">The {what} could not be shown.</p><p className="soft">{error instanceof Error ? error.message : String(error)}</p>{error instanceof ApiError && error.problem && <p className="note soft">Request {error.problem.requestId}: the API's log tells more.</p>}</div>
 }
@@ -56,7 +56,7 @@ function Unheard() {
 
 export function Ago({ time }: { readonly time: string }) {
   const now = useNow(5000)
-  return <time dateTime={time} title={new Date(time).toLocaleString('en')}>{ago(time, now)}</time>
+  return <time dateTime={time} title={moment(time)}>{ago(time, now)}</time>
 }
 
 /** A store path as its name, whole on demand. */
