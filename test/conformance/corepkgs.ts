@@ -116,7 +116,8 @@ try {
   })
   console.log(`${count.attributes} attributes; stock Nix instantiates ${count.instantiated}; Firn gives the same path for ${count.equal}`)
   if (values.all) console.log(`below them ${more.asked} more; stock Nix instantiates ${more.instantiated}; the same path for ${more.equal}`)
-  process.exitCode = meetsExpectations('corepkgs', count) && count.equal === count.instantiated && more.equal === more.instantiated ? 0 : 1
+  const met = [meetsExpectations('corepkgs', count), !values.all || meetsExpectations('corepkgs-below', more)]
+  process.exitCode = met.every((one) => one) && count.equal === count.instantiated && more.equal === more.instantiated ? 0 : 1
 } finally {
   rmSync(scratch, { recursive: true, force: true })
 }
