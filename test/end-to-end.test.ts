@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -62,6 +62,33 @@ describe('a farm on this machine', options, () => {
     assert.deepEqual(jobs.map(({ attr, state }) => [attr, state]), [['crates', 'succeeded'], ['tree', 'succeeded'], ['wide', 'succeeded']])
     drvPaths = jobs.map((job) => job.drvPath)
     outputs = Object.fromEntries(jobs.map((job) => [job.attr, job.outputs['out']!]))
+  })
+
+  it('builds a flake: as it is committed, then as it is changed, and not what it lacks', async () => {
+    const flake = join(folder, 'flake')
+    mkdirSync(join(flake, 'data'), { recursive: true })
+    writeFileSync(join(flake, 'data/text'), 'committed\n')
+    writeFileSync(join(flake, 'flake.nix'), `{
+      inputs.data = { url = "path:./data"; flake = false; };
+      outputs = { self, data }: { packages.x86_64-linux = rec {
+        named = derivation { name = "named.nix"; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" "echo '\\"from-the-flake\\"' > $out" ]; };
+        default = derivation { name = import named; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" "read line < \${data}/text; echo $line > $out" ]; };
+      }; };
+    }`)
+    const git = (...words: string[]): void => void execFileSync('git', ['-c', 'user.name=test', '-c', 'user.email=test@localhost', ...words], { cwd: flake, stdio: 'ignore' })
+    git('init', '-q')
+    git('add', '-A')
+    git('commit', '-qm', 'first')
+    const link = join(folder, 'from-flake')
+    const built = await ok('build', `${flake}#`, '--out-link', link)
+    assert.match(built, /-from-the-flake$/m)
+    assert.equal(readFileSync(link, 'utf8'), 'committed\n')
+    writeFileSync(join(flake, 'data/text'), 'changed\n')
+    await ok('build', `${flake}#default`, '--out-link', link)
+    assert.equal(readFileSync(link, 'utf8'), 'changed\n')
+    const { code, err } = await firn('build', `${flake}#missing`)
+    assert.equal(code, 1)
+    assert.match(err, /does not provide attribute 'packages\.x86_64-linux\.missing'/)
   })
 
   it('finds the derivations that stock Nix finds, imports included', async () => {
