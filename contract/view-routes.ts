@@ -32,7 +32,7 @@ export const VIEW_ROUTES = {
   },
   searchBuildLog: {
     method: 'get', path: '/api/v1/builds/{id}/log/search', tag: 'builds', scope: 'read',
-    summary: 'Lines of a log that hold a text, upper and lower case alike.',
+    summary: 'Lines of a log that hold a text, upper and lower case alike. Of a long log one request looks through a part.',
     params: byId, query: z.object({ attempt, query: line, from: z.number().int().min(0).default(0).describe('First line looked at.'), limit: z.number().int().min(1).max(1000).default(200) }),
     responses: { 200: views.logMatches }, problems: [404],
   },

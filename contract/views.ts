@@ -49,7 +49,7 @@ export type LogIndex = z.infer<typeof logIndex>
 export const logMatches = z.object({
   attempt: z.number().int().positive(),
   matches: z.array(z.object({ line: count.describe('Counts from 0.'), text: z.string().describe('The line, at most 500 characters of it.') })),
-  next: count.nullable().describe('The line to go on from (`from`); null where the whole log was searched.'),
+  next: count.nullable().describe('The line to go on from (`from`); null where the log was searched to its end.'),
 }).meta({ id: 'LogMatches' })
 export type LogMatches = z.infer<typeof logMatches>
 

@@ -152,6 +152,19 @@ describe('what pages need', () => {
     assert.ok(found.read < text.length / 3, `searched from line 45,000 on: ${found.read} of ${text.length} bytes were read`)
   })
 
+  it('a search looks through a part of a long log, and says where to go on', async () => {
+    const node = await addNode(dbOf(), { name: 'longer', state: 'running' })
+    const attempt = await addAttempt(dbOf(), node.id)
+    const part = Buffer.from(`${'x'.repeat(999)}\n`.repeat(5000))
+    for (let seq = 0; seq < 16; seq++) await addLogChunk(dbOf(), attempt, seq, seq * part.length, part)
+    await addLogChunk(dbOf(), attempt, 16, 16 * part.length, Buffer.from('the needle\n'))
+    const first = await get<LogMatches>(`/api/v1/builds/${node.id}/log/search?query=needle`)
+    assert.deepEqual(first.matches, [])
+    assert.ok(first.next !== null && first.next > 50_000 && first.next < 80_000, String(first.next))
+    const second = await get<LogMatches>(`/api/v1/builds/${node.id}/log/search?query=needle&from=${first.next}`)
+    assert.deepEqual([second.matches, second.next], [[{ line: 80_000, text: 'the needle' }], null])
+  })
+
   it('a line beyond all measure is searched too', async () => {
     const node = await addNode(dbOf(), { name: 'one-line', state: 'running' })
     const attempt = await addAttempt(dbOf(), node.id)

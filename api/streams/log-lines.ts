@@ -16,6 +16,8 @@ const NEWLINE = 10
 /** Searched at once. */
 const PIECE_BYTES = 256 * 1024
 const LONGEST_LINE_BYTES = 16 * 1024 * 1024
+/** Of a log, by one request: about a second's work. */
+const SEARCHED_BYTES = 64 * 1024 * 1024
 /** Of a line that was found. */
 const SHOWN = 500
 
@@ -60,48 +62,59 @@ export class LogLines {
     return note && LineIndex.decode(note)
   }
 
-  /** Lines from `from` on that hold the text. */
+  /** Lines from `from` on that hold the text; of a long log only a part is looked at, and `next` says where to go on. */
   async search(buildId: number, place: FoundLog, query: string, from: number, limit: number): Promise<LogMatches> {
-    const { offsets, every } = await this.#read(buildId, place)
-    const block = Math.min(Math.floor(from / every), offsets.length - 1)
+    const index = await this.#read(buildId, place)
+    const block = Math.min(Math.floor(from / index.every), index.offsets.length - 1)
     const matches: LogMatches['matches'] = []
     const wanted = query.toLowerCase()
-    let first = block * every
-    for await (const bytes of searchable(logParts(this.#dependencies, buildId, place, { start: offsets[block]! }))) {
+    let searched = 0
+    for await (const { line: first, bytes } of searchable(logParts(this.#dependencies, buildId, place, { start: index.offsets[block]! }), index, block)) {
+      if (searched >= SEARCHED_BYTES && first % index.every === 0) return { attempt: place.number, matches, next: first }
+      searched += bytes.length
       const text = bytes.toString('utf8')
-      if (text.toLowerCase().includes(wanted)) {
-        for (const [index, one] of text.split('\n').entries()) {
-          const line = first + index
-          // of a line that was cut, both parts may hold it
-          if (line < from || !one.toLowerCase().includes(wanted) || matches.at(-1)?.line === line) continue
-          if (matches.length === limit) return { attempt: place.number, matches, next: line }
-          matches.push({ line, text: one.slice(0, SHOWN) })
-        }
+      if (!text.toLowerCase().includes(wanted)) continue
+      for (const [at, one] of text.split('\n').entries()) {
+        const line = first + at
+        // of a line that was cut, both parts may hold it
+        if (line < from || !one.toLowerCase().includes(wanted) || matches.at(-1)?.line === line) continue
+        if (matches.length === limit) return { attempt: place.number, matches, next: line }
+        matches.push({ line, text: one.slice(0, SHOWN) })
       }
-      first += newlinesIn(bytes)
     }
     return { attempt: place.number, matches, next: null }
   }
 }
 
 /**
- * Whole lines in large pieces, most of which hold nothing that is searched for and are never cut into lines: that makes a gigabyte bearable.
- * A line beyond all measure is cut, or it would have to fit into memory.
+ * Lines in large pieces that begin where the index says that a line begins: most hold nothing that is searched for, and are neither cut into lines
+ * nor counted. A line beyond all measure is cut, or it would have to fit into memory.
  */
-async function* searchable(parts: AsyncIterable<LogPart>): AsyncGenerator<Buffer, void, undefined> {
+async function* searchable(parts: AsyncIterable<LogPart>, { offsets, every }: LineIndex, block: number): AsyncGenerator<{ readonly line: number; readonly bytes: Buffer }, void, undefined> {
+  let line = block * every
+  let next = block + 1
+  let start = offsets[block]!
   let held: Uint8Array[] = []
   let size = 0
-  for await (const { bytes } of parts) {
-    held.push(bytes)
-    size += bytes.length
-    const end = size >= LONGEST_LINE_BYTES ? bytes.length : size >= PIECE_BYTES ? bytes.lastIndexOf(NEWLINE) + 1 : 0
-    if (end === 0) continue
-    held[held.length - 1] = bytes.subarray(0, end)
-    yield Buffer.concat(held)
-    held = end < bytes.length ? [bytes.subarray(end)] : []
-    size = bytes.length - end
+  for await (const part of parts) {
+    let rest = part.bytes
+    for (;;) {
+      while (offsets[next] !== undefined && offsets[next]! - start < PIECE_BYTES) next++
+      const missing = (offsets[next] ?? Infinity) - start - size
+      if (missing > rest.length) break
+      yield { line, bytes: Buffer.concat([...held, rest.subarray(0, missing)]) }
+      rest = rest.subarray(missing);
+      [start, line, held, size] = [offsets[next]!, next * every, [], 0]
+      next++
+    }
+    held.push(rest)
+    size += rest.length
+    if (size < LONGEST_LINE_BYTES) continue
+    const bytes = Buffer.concat(held)
+    yield { line, bytes };
+    [start, line, held, size] = [start + size, line + newlinesIn(bytes), [], 0]
   }
-  if (size > 0) yield Buffer.concat(held)
+  if (size > 0) yield { line, bytes: Buffer.concat(held) }
 }
 
 function newlinesIn(bytes: Uint8Array): number {

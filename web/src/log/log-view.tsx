@@ -44,6 +44,10 @@ export function LogView({ build, attempt, name, failed }: { readonly build: numb
     queryFn: ({ pageParam, signal }) => call('searchBuildLog', { params: { id: build }, query: { query: find, from: pageParam, limit: MATCHES, ...(attempt !== undefined && { attempt }) } }, signal),
     getNextPageParam: (page) => page.next ?? undefined,
   })
+  // the farm looks through a part at a time
+  const { hasNextPage, isFetching, fetchNextPage } = matches
+  const few = (matches.data?.pages.reduce((sum, page) => sum + page.matches.length, 0) ?? 0) < MATCHES
+  useEffect(() => { if (hasNextPage && !isFetching && few) void fetchNextPage() }, [hasNextPage, isFetching, few, fetchNextPage])
   const goTo = (index: number): void => {
     setFollowing(false)
     setPart(Math.floor(index / PART))
@@ -73,8 +77,12 @@ export function LogView({ build, attempt, name, failed }: { readonly build: numb
   const step = async (by: number): Promise<void> => {
     if (found.length === 0) return
     if (position === found.length - 1 && by > 0 && matches.hasNextPage) {
-      const next = (await matches.fetchNextPage()).data?.pages.at(-1)?.matches[0]
-      if (next) goTo(next.line)
+      for (let more = true; more;) {
+        const { data, hasNextPage } = await matches.fetchNextPage()
+        const next = data?.pages.at(-1)?.matches[0]
+        if (next) goTo(next.line)
+        more = next === undefined && hasNextPage
+      }
       return
     }
     const after = found.findIndex((match) => match.line >= (line ?? 0))
@@ -85,7 +93,7 @@ export function LogView({ build, attempt, name, failed }: { readonly build: numb
     <div className="log">
       <div className="log-head">
         <label><span className="visually-hidden">Search in the log</span><input className="field" type="search" placeholder="Search in the log" value={text} onChange={(event) => setText(event.target.value)} onKeyDown={(event) => { if (event.key === 'Enter') void step(event.shiftKey ? -1 : 1) }} /></label>
-        {find !== '' && <span className="note soft number" role="status">{matches.error ? 'could not be searched' : matches.data === undefined || matches.isFetchingNextPage ? 'searching…' : found.length === 0 ? 'no line' : `${position === -1 ? '' : `${position + 1} of `}${matches.hasNextPage ? 'over ' : ''}${plural(found.length, 'line')}`}</span>}
+        {find !== '' && <span className="note soft number" role="status">{matches.error ? 'could not be searched' : foundWords(found.length, position, few ? matches.data?.pages.at(-1)?.next ?? null : null, source.lines, matches.hasNextPage || matches.data === undefined)}</span>}
         {found.length > 0 && <><button type="button" className="button small" onClick={() => { void step(-1) }} aria-label="Match before">↑</button><button type="button" className="button small" onClick={() => { void step(1) }} aria-label="Next match">↓</button></>}
         <span className="grow" />
         {parts > 1 && <label className="inline note">Lines <select className="field" value={shown} onChange={(event) => { setFollowing(false); setPart(Number(event.target.value)) }}>{Array.from({ length: parts }, (_, index) => <option key={index} value={index}>{count(index * PART + 1)} – {count(Math.min(source.lines, (index + 1) * PART))}</option>)}</select></label>}
@@ -114,6 +122,13 @@ export function LogView({ build, attempt, name, failed }: { readonly build: numb
       )}
     </div>
   )
+}
+
+/** How many lines were found so far; `next` is where the search goes on by itself. */
+function foundWords(count: number, position: number, next: number | null, lines: number, more: boolean): string {
+  const found = count === 0 ? (more ? '' : 'no line') : `${position === -1 ? '' : `${position + 1} of `}${more ? 'over ' : ''}${plural(count, 'line')}`
+  const searching = next !== null ? `searched ${Math.floor(next / Math.max(1, lines) * 100)} %` : count === 0 && more ? 'searching…' : ''
+  return [found, searching].filter((one) => one !== '').join(', ')
 }
 
 /** The line that says why a build failed, once its end is here. */
