@@ -179,10 +179,6 @@ export function jobRoutes({ database: { db } }: ApiDependencies): HydraRoute[] {
         return { json: (await metricOfJob(db, id, job, call.param('metric'))).map((point) => ({ id: point.buildId, timestamp: epoch(point.at), value: point.value, unit: point.unit })) }
       },
     },
-    {
-      method: 'get', path: `${path}/channel/latest/binary-cache-url`, scope: 'read',
-      handle: (call) => Promise.resolve({ text: `${call.exchange.request.protocol}://${call.exchange.request.headers.host ?? ''}` }),
-    },
   ]
 }
 

@@ -1,5 +1,9 @@
 /** The requests that Hydra's clients make, read from their sources, and the fields and columns that they read. Each test is named for its client. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { sql } from 'kysely'
 import type { Jobset } from '../../contract/jobsets.ts'
@@ -226,6 +230,27 @@ describe('hydra-check', () => {
     assert.deepEqual(list.map((row) => [row.length, row[0], row[3], row[4], row[5], row[6]]), [[7, String(ids.second), '2', '1', '1', '-1'], [7, String(ids.first), '3', '0', '', '']])
     assert.deepEqual(rows(await page(`/build/${ids.hello}`), '<div id="tabs-buildinputs">').map((row) => [row.length, row[3]]), [[5, REVISION]])
   })
+})
+
+test('a channel is what has been built, as stock Nix reads it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'firn-channel-'))
+  try {
+    assert.equal((await farm.get(`/eval/${ids.second}/channel/binary-cache-url`)).body, farm.api.url)
+    for (const path of [`/eval/${ids.second}/channel/nixexprs.tar.xz`, '/job/nixos/trunk-combined/hello.x86_64-linux/channel/latest/nixexprs.tar.bz2']) {
+      const response = await fetch(farm.api.url + path)
+      assert.equal(response.status, 200)
+      writeFileSync(join(folder, 'channel.tar.gz'), Buffer.from(await response.arrayBuffer()))
+      execFileSync('tar', ['xzf', 'channel.tar.gz'], { cwd: folder })
+      const read = (expression: string): unknown => JSON.parse(execFileSync('nix-instantiate', ['--eval', '--strict', '--json', '-E', expression, '--arg', 'channel', join(folder, 'channel')], { encoding: 'utf8', env: { ...process.env, NIX_REMOTE: 'dummy://' } }))
+      assert.deepEqual(read('{ channel }: let jobs = import channel { system = "x86_64-linux"; }; in builtins.mapAttrs (name: job: [ job.name job.type job.outputs job.out.outputName job.drvPath ]) { hello = jobs."hello.x86_64-linux"; }'), {
+        hello: ['hello.x86_64-linux', 'derivation', ['out'], 'out', helloDrv],
+      })
+      assert.deepEqual(read('{ channel }: builtins.attrNames (import channel { system = "riscv64-linux"; })'), [])
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+  assert.equal((await farm.get('/job/nixos/trunk-combined/busy.x86_64-linux/channel/latest/nixexprs.tar.gz')).status, 404)
 })
 
 test('actions are taken by POST, and by no GET', async () => {

@@ -17,6 +17,8 @@ export interface HydraAnswer {
   readonly headers?: Readonly<Record<string, string>>
   /** Nothing to say. */
   readonly empty?: true
+  /** The handler has written it. */
+  readonly sent?: true
 }
 
 export interface HydraRoute extends Pick<RouteDefinition, 'method' | 'scope' | 'project'> {

@@ -11,6 +11,7 @@ import { exchangeOf } from '../http/observe.ts'
 import { HttpError, problemOf } from '../http/problem.ts'
 import type { Audit } from '../http/router.ts'
 import { buildRoutes, evaluationRoutes, jobRoutes } from './builds.ts'
+import { channelRoutes } from './channel.ts'
 import { farmRoutes } from './farm.ts'
 import { alert, page, POLICY } from './html.ts'
 import { projectRoutes } from './jobsets.ts'
@@ -27,7 +28,7 @@ export interface HydraOptions {
 
 /** The table, from which the router and the test of authorisation are made. */
 export function hydraRouteTable(dependencies: ApiDependencies, signIn: SignIn): HydraRoute[] {
-  return [...[projectRoutes, evaluationRoutes, jobRoutes, buildRoutes, farmRoutes].flatMap((routes) => routes(dependencies)), ...userRoutes(signIn)]
+  return [...[projectRoutes, evaluationRoutes, jobRoutes, buildRoutes, channelRoutes, farmRoutes].flatMap((routes) => routes(dependencies)), ...userRoutes(signIn)]
 }
 
 export function hydraRoutes(dependencies: ApiDependencies, { authorise, audit, signIn }: HydraOptions): Router {
@@ -44,7 +45,7 @@ export function hydraRoutes(dependencies: ApiDependencies, { authorise, audit, s
       const exchange = exchangeOf(request, response)
       const answer = await route.handle(new HydraCall(exchange))
       if (route.method !== 'get') await audit(`hydra ${request.method} ${route.path}`, exchange, { params: { ...request.params, ...request.query }, body: request.body as unknown, ...(route.project && { project: route.project }) })
-      write(request, response, answer)
+      if (!answer.sent) write(request, response, answer)
     }
     const methods = route.method === 'post' ? ['post', 'put'] as const : [route.method]
     for (const method of methods) router[method](route.path, admit, ...(method === 'get' ? [] : [parseJson]), serve)
