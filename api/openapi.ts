@@ -36,6 +36,9 @@ export function openApiDocument(version: string, serverUrl: string): Record<stri
     tags: Object.entries(TAGS).map(([tag, description]) => ({ name: tag, description })),
     paths,
     components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' }, session: { type: 'apiKey', in: 'cookie', name: 'firn_session' } } },
+  }, {
+    // an array that our own code does not change is not one that clients may not send
+    override: ({ jsonSchema }) => { delete jsonSchema.readOnly },
   })
   return document as unknown as Record<string, unknown>
 }
@@ -64,7 +67,8 @@ function responsesOf(route: RouteDefinition): ZodOpenApiResponsesObject {
     responses[status as `${1 | 2 | 3 | 4 | 5}${string}`] = { description: Number(status) >= 500 ? 'Failing.' : 'Done.', content: { 'application/json': { schema } } }
   }
   if (route.stream) {
-    const content = Object.fromEntries(route.stream.map((type) => [type, { schema: z.string() }]))
+    // one event after the other, which a schema of the whole can't say
+    const content = Object.fromEntries(route.stream.map((type) => [type, { schema: type === 'text/event-stream' ? z.unknown() : z.string() }]))
     responses['200'] = { description: 'The content, as it comes.', content }
     if (route.problems?.includes(416)) responses['206'] = { description: 'The range asked for.', content }
   }

@@ -33,8 +33,8 @@ export const ACCESS_ROUTES = {
     method: 'get', path: '/api/v1/session/openid/callback', tag: 'access', scope: 'open',
     summary: 'Where the provider sends the browser back to: sets the cookie of a session, and leads on.',
     query: z.object({
-      code: z.string().max(4000), state: z.string().max(500), iss: z.string().max(2000), session_state: z.string().max(500), scope: z.string().max(2000),
-      error: z.string().max(200), error_description: z.string().max(2000),
+      code: z.string().max(2000), state: z.string().max(100), iss: z.string().max(500), session_state: z.string().max(200), scope: z.string().max(500),
+      error: z.string().max(100), error_description: z.string().max(500),
     }).partial(), redirects: true, problems: [401, 403, 404],
   },
   changePassword: {

@@ -80,6 +80,7 @@ const evaluationSettings = z.object({
   nixVersion: text(40).min(1),
   mode: z.enum(['impure', 'restricted', 'pure']),
   allowedUris: z.array(text(2000)).max(1000).readonly(),
+  restrictUris: z.boolean().describe('Hold fetches to `allowedUris` in every mode.'),
   allowedPaths: z.array(text(4096)).max(1000).readonly(),
   searchPath: z.array(z.object({ prefix: text(1000), path: text(4096) })).max(1000).readonly(),
   allowImportFromDerivation: z.boolean(),
@@ -121,6 +122,7 @@ export const evaluation = z.object({
   progress: z.record(z.string(), z.unknown()).describe('Figures of the evaluator, shown while it runs.'),
   jobs: jobCounts,
   jobset: evaluationOfJobset.nullable().describe('What it has of its jobset; null for a submission.'),
+  submittedBy: z.string().nullable().describe('The user or token that submitted it, where the farm asked who they are.'),
   nodes: z.object({ waiting: count, queued: count, running: count, succeeded: count, failed: count }).optional()
     .describe('Everything that was realised or waits for that because of this evaluation, inputs and imports included, by state. Only where one evaluation is asked for.'),
   createdAt: timestamp,

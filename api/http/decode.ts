@@ -28,7 +28,7 @@ function fromText(field: z.ZodType, value: unknown): unknown {
   if (typeof value !== 'string') return value
   const plain = unwrap(field)
   // what doesn't look like one stays text, and the schema says what it wants
-  if (plain instanceof z.ZodNumber) return /^-?\d{1,15}$/.test(value) ? Number(value) : value
+  if (plain instanceof z.ZodNumber) return /^-?\d{1,16}$/.test(value) ? Number(value) : value
   if (plain instanceof z.ZodBoolean) return value === 'true' ? true : value === 'false' ? false : value
   return value
 }
