@@ -16,13 +16,26 @@ const ABORTED = sql.raw(`('cancelled', 'fault', 'no-worker')`)
 /** How many builds at fault are named. */
 const FAULTS = 50
 
-const sideOf = (evaluationId: number | null): RawBuilder<unknown> => sql`
-  select j.attr, j.name, j.system, j.drv_path, j.error, ${JOB_STATE} as state, n.id as build_id, n.outcome, r.output_bytes, r.closure_bytes
-  ${JOB_FROM} left join build_result r on r.node_id = n.id where j.evaluation_id = ${evaluationId}::bigint`
+/** What of each side is looked at: both are joined by attribute, so that what is said of it holds for both. */
+interface Part {
+  readonly after?: string | undefined
+  readonly contains?: string | undefined
+  /** So many by attribute are enough of each side. */
+  readonly limit?: number | undefined
+  /** Only what the other side has. */
+  readonly among?: RawBuilder<unknown>
+}
+
+function sideOf(evaluationId: number | null, { after, contains, limit, among }: Part): RawBuilder<unknown> {
+  const [from, having] = [after === undefined ? sql`` : sql` and j.attr > ${after}`, contains === undefined ? sql`` : sql` and strpos(j.attr, ${contains}) > 0`]
+  return sql`
+    select j.attr, j.name, j.system, j.drv_path, j.error, ${JOB_STATE} as state, n.id as build_id, n.outcome, r.output_bytes, r.closure_bytes
+    ${JOB_FROM} left join build_result r on r.node_id = n.id where j.evaluation_id = ${evaluationId}::bigint${from}${having}${among === undefined ? sql`` : sql` and j.attr in (${among})`}${limit === undefined ? sql`` : sql` order by j.attr limit ${limit}`}`
+}
 
 /** Over `now` and `before`. What isn't found yet while the evaluator runs is not removed. */
-const joined = (evaluation: Pick<EvaluationRow, 'id' | 'evaluatedAt'>, against: number | null): RawBuilder<unknown> => sql`
-  with now as (${sideOf(evaluation.id)}), before as (${sideOf(against)}), joined as (
+const joined = (evaluation: Pick<EvaluationRow, 'id' | 'evaluatedAt'>, against: number | null, part: Part = {}): RawBuilder<unknown> => sql`
+  with now as (${sideOf(evaluation.id, part)}), before as (${sideOf(against, evaluation.evaluatedAt === null ? { among: sql`select attr from now` } : part)}), joined as (
     select coalesce(a.attr, b.attr) as attr, coalesce(a.name, b.name) as name, coalesce(a.system, b.system) as system, a.attr is not null as here, b.attr is not null as there,
       a.state as now_state, a.build_id as now_build, a.drv_path as now_drv, a.output_bytes as now_output, a.closure_bytes as now_closure, a.outcome, a.error,
       b.state as before_state, b.build_id as before_build, b.drv_path as before_drv, b.output_bytes as before_output, b.closure_bytes as before_closure,
@@ -55,11 +68,10 @@ export interface ChangeFilter {
 /** Jobs by attribute, after one. */
 export async function listChanges(db: Database, evaluation: Pick<EvaluationRow, 'id' | 'evaluatedAt'>, against: number | null, filter: ChangeFilter): Promise<JobChange[]> {
   const conditions: RawBuilder<unknown>[] = [sql`true`]
-  if (filter.after !== undefined) conditions.push(sql`attr > ${filter.after}`)
   if (filter.changes !== undefined) conditions.push(sql`change = any(${[...filter.changes]})`)
   if (filter.derivationChanged !== undefined) conditions.push(sql`derivation_changed = ${filter.derivationChanged}`)
-  if (filter.contains !== undefined) conditions.push(sql`strpos(attr, ${filter.contains}) > 0`)
-  const { rows } = await sql<ChangeRow>`${joined(evaluation, against)} select * from joined where ${sql.join(conditions, sql` and `)} order by attr limit ${filter.limit}`.execute(db)
+  const all = conditions.length === 1
+  const { rows } = await sql<ChangeRow>`${joined(evaluation, against, { after: filter.after, contains: filter.contains, limit: all ? filter.limit : undefined })} select * from joined where ${sql.join(conditions, sql` and `)} order by attr limit ${filter.limit}`.execute(db)
   return rows.map((row) => ({
     attr: row.attr,
     name: row.name,

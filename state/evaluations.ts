@@ -27,6 +27,8 @@ export interface EvaluationRow {
   readonly previous: number | null
   readonly sameAs: number | null
   readonly keep: boolean
+  /** Who submitted it: a user or a token, where one was asked for. */
+  readonly submittedBy: string | null
   /** Once it has ended. */
   readonly jobCounts: JobCounts | null
 }
@@ -38,7 +40,7 @@ export function fatalError({ error, evaluatedAt }: Pick<EvaluationRow, 'error' |
 
 /** Of the table or a set of its rows named `v`, with EVALUATION_JOINS. */
 export const EVALUATION_COLUMNS = sql.raw(`v.id, v.request, v.state, v.error, v.progress, v.created_at as "createdAt", v.started_at as "startedAt", v.evaluated_at as "evaluatedAt", v.ended_at as "endedAt",
-  v.jobset_id as "jobsetId", v_project.name as project, v_jobset.name as jobset, v.variant, v.inputs, v.cause, v.previous_id as previous, v.same_as as "sameAs", v.keep, v.job_counts as "jobCounts"`)
+  v.jobset_id as "jobsetId", v_project.name as project, v_jobset.name as jobset, v.variant, v.inputs, v.cause, v.previous_id as previous, v.same_as as "sameAs", v.keep, v.principal as "submittedBy", v.job_counts as "jobCounts"`)
 export const EVALUATION_JOINS = sql.raw(`left join jobset v_jobset on v_jobset.id = v.jobset_id left join project v_project on v_project.id = v_jobset.project_id`)
 
 /** Records a submission; with an idempotency key that was used before, gives what was submitted then. Start it with Motion. */

@@ -8,18 +8,22 @@ import type { ApiDependencies } from '../dependencies.ts'
 import { type Handlers, Reply } from '../http/router.ts'
 import { EvaluationQueries } from '../queries/evaluations.ts'
 import { nameOfCursor, pageOf } from '../queries/page.ts'
+import { RunningComparisons } from '../queries/running-comparisons.ts'
 import { evaluationOrNotFound } from './evaluations.ts'
 
 type Names = 'compareEvaluation' | 'listChanges' | 'keepEvaluation' | 'bumpEvaluation' | 'listConstituents'
 
 export function comparisonHandlers({ database: { db }, motion }: ApiDependencies): Pick<Handlers, Names> {
   const queries = new EvaluationQueries(db)
+  const running = new RunningComparisons()
 
   return {
     async compareEvaluation({ params: { id }, query: { against } }) {
       const evaluation = await evaluationOrNotFound(db, id)
       const other = against ?? evaluation.previous ?? undefined
-      return await compareEvaluations(db, evaluation, other === undefined ? undefined : await evaluationOrNotFound(db, other))
+      const compare = async () => await compareEvaluations(db, evaluation, other === undefined ? undefined : await evaluationOrNotFound(db, other))
+      // the state is a part of the key: what is said after a change of it is never from before
+      return evaluation.endedAt === null ? await running.get(`${id} ${other ?? ''} ${evaluation.state} ${evaluation.evaluatedAt?.getTime() ?? ''}`, compare) : await compare()
     },
 
     async listChanges({ params: { id }, query }) {
