@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util'
 import type { Evaluation } from '../contract/api.ts'
 import { type RunningFirn, startFirn } from '../test/support/firn.ts'
 
-const { values, positionals: [folder] } = parseArgs({ allowPositionals: true, options: { jobs: { type: 'string', default: '20000' }, limit: { type: 'string', default: '200' } } })
+const { values, positionals: [folder] } = parseArgs({ allowPositionals: true, options: { jobs: { type: 'string', default: '20000' }, limit: { type: 'string', default: '200' }, rounds: { type: 'string', default: '5' } } })
 const LIMIT_MILLISECONDS = Number(values.limit)
 /** One client that reads all of a page and looks again. */
 const PAUSE_MILLISECONDS = 50
@@ -38,27 +38,33 @@ async function measure(farm: RunningFirn, jobset: string, source: string, file: 
   await put('/projects/bench', {})
   await put(`/projects/bench/jobsets/${jobset}`, { source: { kind: 'expression', input: 'src', file, walk: 'marked' }, inputs: { src: { kind: 'path', path: source } }, settings: { dryRun: true, mode: 'impure' } })
   const newest = async (): Promise<Evaluation | undefined> => (await (await fetch(`${farm.url}/api/v1/projects/bench/jobsets/${jobset}/evaluations?limit=1`)).json() as { items: Evaluation[] }).items[0]
-  let evaluation = await newest()
-  for (const end = Date.now() + 60_000; evaluation === undefined || evaluation.state === 'queued'; evaluation = await newest()) {
-    if (Date.now() > end) throw new Error('no evaluation began')
-    await sleep(20)
-  }
-  const { id } = evaluation
-  const begun = performance.now()
   const times = new Map<string, number[]>(Object.keys(REQUESTS).map((name) => [name, []]))
-  while (evaluation.endedAt === null && performance.now() - begun < LONGEST_MILLISECONDS) {
-    for (const [name, { path, accept }] of Object.entries(REQUESTS)) {
-      const start = performance.now()
-      const response = await fetch(farm.url + path.replace('/N', `/${id}`).replace('/J/', `/${jobset}/`), { headers: { accept: accept ?? 'application/json' } })
-      await response.arrayBuffer()
-      if (!response.ok) throw new Error(`${path} answered ${response.status}`)
-      times.get(name)!.push(performance.now() - start)
-      await sleep(PAUSE_MILLISECONDS)
+  const begun = performance.now()
+  let before = 0
+  // from the second on, each is compared with the one before
+  for (let round = 0; round < Number(values.rounds) && performance.now() - begun < LONGEST_MILLISECONDS; round++) {
+    if (round > 0) await fetch(`${farm.url}/api/v1/projects/bench/jobsets/${jobset}/evaluate`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"force": true}' })
+    let evaluation = await newest()
+    for (const end = Date.now() + 60_000; evaluation === undefined || evaluation.id === before || evaluation.state === 'queued'; evaluation = await newest()) {
+      if (Date.now() > end) throw new Error('no evaluation began')
+      await sleep(20)
     }
-    evaluation = (await newest())!
+    const { id } = evaluation
+    const started = performance.now()
+    while (evaluation.endedAt === null && performance.now() - begun < LONGEST_MILLISECONDS) {
+      for (const [name, { path, accept }] of Object.entries(REQUESTS)) {
+        const start = performance.now()
+        const response = await fetch(farm.url + path.replace('/N', `/${id}`).replace('/J/', `/${jobset}/`), { headers: { accept: accept ?? 'application/json' } })
+        await response.arrayBuffer()
+        if (!response.ok) throw new Error(`${path} answered ${response.status}`)
+        times.get(name)!.push(performance.now() - start)
+        await sleep(PAUSE_MILLISECONDS)
+      }
+      evaluation = (await newest())!
+    }
+    before = id
+    console.log(`${round === 0 ? '\n' : ''}${jobset}: ${evaluation.jobs.total} jobs (${evaluation.jobs.found} found, ${evaluation.jobs.errors} that can't be evaluated, ${evaluation.jobs.succeeded} claimed to have succeeded), ${evaluation.state} after ${((performance.now() - started) / 1000).toFixed(1)} s`)
   }
-  const seconds = (performance.now() - begun) / 1000
-  console.log(`\n${jobset}: ${evaluation.jobs.total} jobs (${evaluation.jobs.found} found, ${evaluation.jobs.errors} that can't be evaluated, ${evaluation.jobs.succeeded} claimed to have succeeded), ${evaluation.state} after ${seconds.toFixed(1)} s`)
   console.log(`${'request'.padEnd(28)}${['count', 'median', '95 %', 'longest'].map((name) => name.padStart(10)).join('')}`)
   let good = true
   for (const [name, all] of times) {

@@ -1,9 +1,14 @@
 /** Ring: api. Passwords, as the database keeps them: scrypt, with its parameters and salt beside the hash, so that the parameters may grow. */
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
+import pLimit from 'p-limit'
+import { FirnError } from '../../contract/errors.ts'
 
 /** 32 MiB and some 80 ms a guess. */
 const COST = { N: 2 ** 15, r: 8, p: 1 } as const
 const HASH_BYTES = 32
+/** Node's threads also read files: guesses may not take them all, nor queue up without end. */
+const limit = pLimit(2)
+const WAITING = 32
 
 interface Parameters {
   readonly N: number
@@ -12,9 +17,10 @@ interface Parameters {
 }
 
 async function derive(password: string, salt: Uint8Array, { N, r, p }: Parameters): Promise<Buffer> {
-  return await new Promise((resolve, reject) => {
+  if (limit.pendingCount >= WAITING) throw new FirnError('exhausted', 'too many people sign in at once; try again in some seconds')
+  return await limit(() => new Promise<Buffer>((resolve, reject) => {
     scrypt(password.normalize('NFKC'), salt, HASH_BYTES, { N, r, p, maxmem: 256 * N * r }, (error, key) => (error ? reject(error) : resolve(key)))
-  })
+  }))
 }
 
 export async function hashPassword(password: string): Promise<string> {

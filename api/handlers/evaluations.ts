@@ -7,6 +7,7 @@ import { cancelEvaluation } from '../../state/cancel.ts'
 import type { Database } from '../../state/database.ts'
 import { createEvaluation, type EvaluationRow, getEvaluation } from '../../state/evaluations.ts'
 import { retryEvaluation } from '../../state/retry.ts'
+import { nameOf } from '../access/principal.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { HttpError } from '../http/problem.ts'
 import { type Handlers, Reply } from '../http/router.ts'
@@ -38,11 +39,11 @@ export function evaluationHandlers(dependencies: ApiDependencies, hub: ChangeHub
   }
 
   return {
-    async submitEvaluation({ body, headers }) {
+    async submitEvaluation({ body, headers }, { principal }) {
       const request: EvaluationRequest = { ...body, settings: permitted(body.settings, body.source, settings.evaluator) }
       await requireUploaded(request)
       const key = headers['idempotency-key']
-      const { evaluation, created } = await createEvaluation(db, request, key === undefined ? {} : { idempotencyKey: key })
+      const { evaluation, created } = await createEvaluation(db, request, { ...(key === undefined ? {} : { idempotencyKey: key }), ...(principal.name === null ? {} : { principal: nameOf(principal) }) })
       if (!created && !sameRequest(evaluation.request, request)) throw new FirnError('conflict', `the idempotency key was used before for another request (evaluation ${evaluation.id})`, { data: { evaluationId: evaluation.id } })
       // a failure to start is made good by the sweep of any worker; the submission is recorded
       await motion.startEvaluation(evaluation.id).catch((error: unknown) => logger.warn({ err: error, evaluationId: evaluation.id }, 'could not start the evaluation now'))

@@ -13,7 +13,8 @@ interface CreateOptions extends GlobalOptions {
 
 export function tokenCommand(command: Command): Command {
   command.description('Make, list and revoke tokens of the API.').addHelpText('after', `
-Scopes: read, submit (evaluations and sources), restart (retry and cancel), upload (to the cache), administer (all).
+Scopes: read, submit (evaluations and sources), restart (retry and cancel), upload (to the cache), configure (jobsets),
+administer (all).
 
 Examples:
   firn token create ci --scope submit --days 90
