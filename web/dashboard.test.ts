@@ -133,6 +133,26 @@ describe('the dashboard', () => {
     await page.waitForURL(/\/builds\//)
   })
 
+  it('loads little, and asks for nothing while nothing happens', async (test) => {
+    const own = await (await browser.newContext()).newPage()
+    let scripts = 0
+    let requests = 0
+    own.on('requestfinished', (request) => {
+      if (request.resourceType() === 'script') request.sizes().then(({ responseBodySize }) => { scripts += responseBodySize }, () => undefined)
+    })
+    await own.goto(`${rows.farm.api.url}/ui/`)
+    await own.getByRole('region', { name: 'What is broken' }).getByRole('link', { name: 'openssl-3.0.15' }).waitFor()
+    await own.waitForTimeout(300)
+    test.diagnostic(`${Math.round(scripts / 1000)} KB of compressed script`)
+    assert.ok(scripts > 10_000 && scripts < 250_000, `${scripts} bytes of compressed script`)
+    // pages that were not opened yet come after two seconds; events would have come on a stream that is open already
+    await own.waitForTimeout(2500)
+    own.on('request', () => { requests++ })
+    await own.waitForTimeout(3000)
+    assert.equal(requests, 0, 'nothing is polled')
+    await own.context().close()
+  })
+
   it('is used by keys alone', async () => {
     await open('/')
     await page.getByRole('heading', { name: 'Overview' }).waitFor()
