@@ -13,6 +13,9 @@ export interface StreamEvent {
 /** The farm says every 15 seconds that it is still there; a connection that is silent for longer is one of which nobody told us that it broke. */
 const SILENT_MILLISECONDS = 50_000
 
+/** An event of this kind says nothing but where to resume. */
+export const MARK = 'mark'
+
 /** Events of one response, as they come. `onOpen` is called when the farm has accepted. */
 export async function* eventsOf(address: string, lastEventId: string | undefined, signal: AbortSignal, onOpen?: () => void): AsyncGenerator<StreamEvent, void, undefined> {
   const silent = new AbortController()
@@ -52,7 +55,7 @@ async function* readEvents(address: string, lastEventId: string | undefined, sig
   }
 }
 
-/** Undefined for comments and instructions. */
+/** Undefined for comments and instructions. Without data, it only says where the reader stands (`MARK`). */
 export function parseEvent(text: string): StreamEvent | undefined {
   let id = ''
   let event = 'message'
@@ -62,5 +65,6 @@ export function parseEvent(text: string): StreamEvent | undefined {
     else if (line.startsWith('event: ')) event = line.slice(7)
     else if (line.startsWith('data: ')) data = data === undefined ? line.slice(6) : `${data}\n${line.slice(6)}`
   }
-  return data === undefined ? undefined : { id, event, data }
+  if (data === undefined) return id === '' ? undefined : { id, event: MARK, data: '' }
+  return { id, event, data }
 }

@@ -6,7 +6,7 @@ import { useEffect, useSyncExternalStore } from 'react'
 import { type QueryKey, useQueryClient } from '@tanstack/react-query'
 import type { BuildState, FarmEvent } from '../../../contract/api.ts'
 import { ApiError } from './client.ts'
-import { eventsOf } from './event-stream.ts'
+import { eventsOf, MARK } from './event-stream.ts'
 import { onIdentityChange } from './token.ts'
 
 export type Connection = 'connecting' | 'live' | 'lost' | 'refused'
@@ -61,9 +61,9 @@ class Live {
     let pause = 500
     while (!signal.aborted) {
       try {
-        for await (const { id, data } of eventsOf('/api/v1/events', last, signal, () => this.#tell('live'))) {
+        for await (const { id, event, data } of eventsOf('/api/v1/events', last, signal, () => this.#tell('live'))) {
           last = id
-          this.#take(JSON.parse(data) as FarmEvent)
+          if (event !== MARK) this.#take(JSON.parse(data) as FarmEvent)
           pause = 500
         }
         if (!signal.aborted) this.#tell('lost')

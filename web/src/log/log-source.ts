@@ -3,7 +3,7 @@
  * are forgotten, and what a running build writes is added at the end. A gigabyte costs an index and what is on the screen.
  */
 import { addressOf, call, fetchFromFarm } from '../api/client.ts'
-import { eventsOf } from '../api/event-stream.ts'
+import { eventsOf, MARK } from '../api/event-stream.ts'
 import { live } from '../api/live.ts'
 
 const BLOCKS = 40
@@ -78,7 +78,7 @@ export class LogSource {
           }
           pause = 500
           last = id
-          this.#append((JSON.parse(data) as { text: string }).text, Number(id))
+          if (event !== MARK) this.#append((JSON.parse(data) as { text: string }).text, Number(id))
         }
       } catch (error) {
         if (signal.aborted) return
