@@ -47,7 +47,7 @@ test('a narinfo says what stock Nix says, signed with the farm\'s key', async ()
   const key = parsePublicKey(farm.dependencies.store.publicKey!)
   assert.ok(verify([key], fingerprint(info), info.signatures), 'the signature is right')
   assert.equal(((await farm.get('/api/v1/status')).body as { publicKey: string }).publicKey, farm.dependencies.store.publicKey)
-  assert.ok(readFileSync(`${farm.folder}/cache.secret`, 'utf8').length > 80, 'the key is kept')
+  assert.ok(readFileSync(farm.dependencies.settings.cache.keyFile, 'utf8').length > 80, 'the key is kept')
 })
 
 test('HEAD answers as GET does, without a body; what is not here is 404', async () => {
