@@ -31,7 +31,8 @@ describe('web pages', () => {
     const browser = await get('/', { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' })
     assert.deepEqual([browser.status, browser.headers['location']], [302, '/ui/'])
     // who asks for JSON there is a client of Hydra's, and gets its list of projects
-    for (const headers of [{ accept: 'application/json' }, {}]) {
+    const asking: Record<string, string>[] = [{ accept: 'application/json' }, {}]
+    for (const headers of asking) {
       const client = await get('/', headers)
       assert.deepEqual([client.status, JSON.parse(client.body.toString())], [200, []])
     }
