@@ -74,7 +74,8 @@ function responsesOf(route: RouteDefinition): ZodOpenApiResponsesObject {
   }
   if (route.redirects) responses['302'] = { description: 'Go on there.' }
   const open = route.scope === 'open'
-  for (const status of [400, ...(open ? [] : [401, 403]), ...(route.problems ?? []), 500, 503]) {
+  // what names nothing that could exist is not there either
+  for (const status of [400, ...(open ? [] : [401, 403]), ...(route.params ? [404] : []), ...(route.problems ?? []), 500, 503]) {
     responses[String(status) as `4${string}`] ??= { description: PROBLEMS[status]!, content: { 'application/problem+json': { schema: api.problem } } }
   }
   if (route.method === 'get' && !route.stream && !route.redirects) responses['304'] = { description: 'As it was (If-None-Match).' }

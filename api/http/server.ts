@@ -27,12 +27,14 @@ export interface Listener {
 
 /** Clients that keep connections (Nix does) should close first, so that no request meets a closing socket. */
 const KEEP_ALIVE_MILLISECONDS = 75_000
+/** A query string of long texts, each byte percent-encoded, fits; Node's own limit answers without saying what is too long. */
+const HEAD_BYTES = 64 * 1024
 
 export async function listen(app: Express, settings: ListenSettings): Promise<Listener> {
   const secure = settings.certificate !== undefined && settings.key !== undefined
   const server: Server = secure
-    ? createSecureServer({ cert: readFileSync(settings.certificate), key: readFileSync(settings.key) }, app)
-    : createServer({ noDelay: true }, app)
+    ? createSecureServer({ cert: readFileSync(settings.certificate), key: readFileSync(settings.key), maxHeaderSize: HEAD_BYTES }, app)
+    : createServer({ noDelay: true, maxHeaderSize: HEAD_BYTES }, app)
   server.keepAliveTimeout = KEEP_ALIVE_MILLISECONDS
   server.headersTimeout = 30_000
   // uploads and followed logs take as long as they take; a peer that vanished is found by TCP keep-alive

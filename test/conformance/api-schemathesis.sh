@@ -33,8 +33,10 @@ done
 cat >"$work/schemathesis.toml" <<'END'
 [checks]
 positive_data_acceptance.expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 412, 413, 422, 429, "5xx"]
-# Node's own limit of a request's head is met before any route is (431)
-negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 422, 428, 429, 431, "5xx"]
+# It sends If-Match without the quotes that belong to an ETag.
+[[operations]]
+include-operation-id = ["putProject", "putJobset"]
+checks.positive_data_acceptance.enabled = false
 END
 # The farm's own event stream never ends, so no answer to it is complete. Streams of bytes (tar, NAR, exports) are nothing it can make up.
 # ignored_auth does not apply to a farm on loopback, which is open.
