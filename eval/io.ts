@@ -18,7 +18,11 @@ export interface FileStatus {
 export class Suspended extends Error {
   readonly need: Need
   constructor(need: Need) {
+    // nobody looks at its stack, and there may be thousands
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
     super(`waits for ${need.key}`)
+    Error.stackTraceLimit = stackTraceLimit
     this.need = need
   }
 }

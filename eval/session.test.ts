@@ -112,6 +112,7 @@ const MANY = (count: number): Record<string, string> => ({
     builtins.listToAttrs (map (i: { name = "job\${toString i}"; value = tiny "job" { input = tiny "x" { text = made { number = i; }; }; }; }) (builtins.genList (i: i) ${count}))`,
   'a job for each, functions, sets and lists': `let made = f: { set, list }: import (tiny "g-\${f set.a}-\${builtins.concatStringsSep "-" (map toString list)}" { }); in
     builtins.listToAttrs (map (i: { name = "job\${toString i}"; value = tiny "job" { input = tiny (made (x: x + toString i) { set = { a = "a\${toString (i / 2)}"; }; list = [ i (i + 1) ]; }).name { }; }; }) (builtins.genList (i: i) ${count}))`,
+  'one job of all, by numbers': `let numbered = number: import (tiny "g\${toString number}" { }); in tiny "job" { inputs = map (i: tiny (numbered i).name { }) (builtins.genList (i: i) ${count}); }`,
   'one job of all': `tiny "job" { inputs = map (i: tiny (generated "g\${toString i}").name { }) (builtins.genList (i: i) ${count}); }`,
 })
 
@@ -141,7 +142,7 @@ test('one attribute with many imports, answered one by one, does little again', 
     r.session.sweep()
   }
   assert.equal(r.jobs().length, 1)
-  // the first attempt comes to all of them, and later ones to half, a quarter, …
+  // the first attempt comes to all of them, and later ones to a quarter, a sixteenth, …
   const attempts = [...r.io.suspensions.values()].reduce((a, b) => a + b)
   assert.ok(attempts <= 2.5 * count, `${attempts} attempts of ${count} imports`)
 })

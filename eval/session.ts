@@ -99,6 +99,9 @@ interface Task {
   met: number
 }
 
+/** Of the needs that a task waited for: with so many met it is tried as a whole. */
+const WHOLE_SHARE = 3 / 4
+
 export class EvaluationSession {
   readonly evaluator: Evaluator
   private readonly request: EvaluationRequest
@@ -214,9 +217,9 @@ export class EvaluationSession {
         task.waitsFor.delete(key)
         task.met++
         const trials = task.trials.get(key)
-        // A task is tried as a whole when half of what it waited for is there, so that it does little again however many needs it
+        // A task is tried as a whole when most of what it waited for is there, so that it does little again however many needs it
         // has; until then only the part that this need held up is, which finds what is needed next.
-        if (trials === undefined || task.waitsFor.size === 0 || task.met * 2 >= task.width) woken.add(task)
+        if (trials === undefined || task.waitsFor.size === 0 || task.met >= task.width * WHOLE_SHARE) woken.add(task)
         else for (const trial of trials) this.ahead.push({ task, trial })
         task.trials.delete(key)
       }

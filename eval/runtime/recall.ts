@@ -142,8 +142,8 @@ function picture(object: unknown, depth: number, pictures: Pictures): Picture {
 
 /** Whether something is what the picture shows, or made alike. What is being compared is taken to be the same, since cycles come back to it. */
 function isSame(shown: Picture, live: unknown, compared: Map<Picture, unknown>): boolean {
-  if (shown.of === live) return true
-  if (shown.kind === 'same') return hasSameValue(shown.of, live)
+  if (shown.of === live || hasSameValue(shown.of, live)) return true
+  if (shown.kind === 'same') return false
   if (compared.has(shown)) return compared.get(shown) === live
   compared.set(shown, live)
   switch (shown.kind) {
@@ -160,7 +160,7 @@ function areSame(shown: readonly Picture[], live: readonly unknown[], compared: 
   return true
 }
 
-/** Of thunks that had their value already: whether it is the same without looking into it. */
-function hasSameValue(before: unknown, live: unknown): boolean {
-  return before instanceof Thunk && live instanceof Thunk && before.value !== undefined && before.value === live.value
+/** Whether a thunk has a value by now, which is what stands here; a variable that is handed on is its value as soon as there is one. */
+function hasSameValue(shown: unknown, live: unknown): boolean {
+  return shown instanceof Thunk && shown.value !== undefined && shown.value === (live instanceof Thunk ? live.value : live)
 }
