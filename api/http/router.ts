@@ -11,6 +11,8 @@ import { decodeFields, refuseUnknown } from './decode.ts'
 import { HttpError, RequestError } from './problem.ts'
 
 /** JSON bodies: 50,000 store paths fit. */
+/** How often a stream's reader is looked at again. */
+const ASK_AGAIN_MILLISECONDS = 10_000
 const JSON_LIMIT = 8 * 1024 * 1024
 
 /** What a handler has of HTTP itself. `signal` fires when the client has gone or the server closes. */
@@ -69,6 +71,7 @@ export function routerOf(handlers: Handlers, options: RouterOptions): Router {
     }
     const serve = async (request: Request, response: Response): Promise<void> => {
       const exchange = options.exchangeOf(request, response)
+      if (route.responses === undefined && route.scope !== 'open') keepAsking(options.authorise, route, request, response)
       const decoded = decode(route, request)
       const result = await handler(decoded, exchange)
       if (changes(route)) await options.audit(name, exchange, { ...decoded, ...(route.project && { project: route.project }) })
@@ -86,6 +89,14 @@ export function routerOf(handlers: Handlers, options: RouterOptions): Router {
     })
   }
   return router
+}
+
+/** A stream may be open for days: it ends when whoever reads it may no longer, as after a token was revoked or a session ended. */
+function keepAsking(authorise: Authorise, route: RouteDefinition, request: Request, response: Response): void {
+  const timer = setInterval(() => {
+    authorise(request, route).catch((error: unknown) => { if (error instanceof FirnError && error.kind === 'forbidden') response.destroy() })
+  }, ASK_AGAIN_MILLISECONDS)
+  response.once('close', () => clearInterval(timer))
 }
 
 function decode(route: RouteDefinition, request: Request): { params: unknown; query: unknown; headers: unknown; body: unknown } {
