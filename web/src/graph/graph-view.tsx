@@ -1,6 +1,6 @@
 /** Ring: web. A graph to look at: inputs at the left, what needs them at the right; drag to move, scroll or buttons to zoom. Beside it, the same as a list. */
 import { useNavigate } from '@tanstack/react-router'
-import { type PointerEvent, useEffect, useMemo, useRef, useState } from 'react'
+import { type PointerEvent, type RefObject, useEffect, useMemo, useRef, useState } from 'react'
 import type { Graph } from '../../../contract/views.ts'
 import { live, useConnection } from '../api/live.ts'
 import { criticalPath } from './critical-path.ts'
@@ -13,8 +13,8 @@ interface View { readonly x: number; readonly y: number; readonly scale: number 
 
 export function GraphView({ graph, note, focus }: { readonly graph: Graph; readonly note?: string | undefined; readonly focus?: number }) {
   const navigate = useNavigate()
-  const result = useLayout(graph)
   const host = useRef<HTMLDivElement>(null)
+  const result = useLayout(graph, host)
   const [view, setView] = useState<View>()
   const drag = useRef<{ x: number; y: number; view: View; moved: boolean }>(undefined)
   const critical = useMemo(() => new Set(criticalPath(graph.nodes)), [graph])
@@ -93,7 +93,7 @@ export function GraphView({ graph, note, focus }: { readonly graph: Graph; reado
   )
 }
 
-function useLayout(graph: Graph): LayoutResult | undefined {
+function useLayout(graph: Graph, host: RefObject<HTMLDivElement | null>): LayoutResult | undefined {
   const worker = useRef<Worker>(undefined)
   const newest = useRef(0)
   const [result, setResult] = useState<LayoutResult>()
@@ -106,6 +106,7 @@ function useLayout(graph: Graph): LayoutResult | undefined {
       id: ++newest.current,
       nodes: graph.nodes.map(({ id, name }) => ({ id, width: widthOf(name) })),
       edges: graph.nodes.flatMap(({ id, inputs }) => inputs.map((input) => [input, id] as const)),
+      width: host.current?.clientWidth ?? innerWidth,
     }
     worker.current.postMessage(request)
      

@@ -5,7 +5,7 @@ import { layOut, NODE_HEIGHT } from './layout.ts'
 const nodes = (count: number) => Array.from({ length: count }, (_, id) => ({ id, width: 100 + (id % 5) * 20 }))
 
 test('inputs lie at the left of what needs them, and nodes that stand alone in rows below', () => {
-  const { places, edges, width, height } = layOut({ id: 1, nodes: nodes(40), edges: [[0, 1], [1, 2], [3, 2]] })
+  const { places, edges, width, height } = layOut({ id: 1, nodes: nodes(40), edges: [[0, 1], [1, 2], [3, 2]], width: 900 })
   assert.equal(places.size, 40)
   const at = (id: number): readonly [number, number] => places.get(id)!
   assert.ok(at(0)[0] < at(1)[0] && at(1)[0] < at(2)[0] && at(3)[0] < at(2)[0])
@@ -24,6 +24,6 @@ test('inputs lie at the left of what needs them, and nodes that stand alone in r
 })
 
 test('a graph may be nothing but single nodes, or nothing', () => {
-  assert.equal(layOut({ id: 1, nodes: nodes(3), edges: [] }).places.size, 3)
-  assert.equal(layOut({ id: 1, nodes: [], edges: [] }).places.size, 0)
+  assert.equal(layOut({ id: 1, nodes: nodes(3), edges: [], width: 900 }).places.size, 3)
+  assert.equal(layOut({ id: 1, nodes: [], edges: [], width: 900 }).places.size, 0)
 })

@@ -6,6 +6,8 @@ export interface LayoutRequest {
   readonly nodes: readonly { readonly id: number; readonly width: number }[]
   /** From an input to what needs it. */
   readonly edges: readonly (readonly [number, number])[]
+  /** Of the space that there is. */
+  readonly width: number
 }
 
 export interface LayoutResult {
@@ -20,10 +22,9 @@ export const NODE_HEIGHT = 30
 
 const GAP = 10
 const MARGIN = 16
-/** As wide as what is drawn, but no narrower than this, nodes that need nothing and that nothing needs are set in rows. */
-const LEAST_WIDTH = 900
 
-export function layOut({ id, nodes, edges }: LayoutRequest): LayoutResult {
+/** Nodes that need nothing and that nothing needs are set in rows, as wide as the rest or the space. */
+export function layOut({ id, nodes, edges, width: space }: LayoutRequest): LayoutResult {
   const connected = new Set(edges.flat())
   const graph = new DagreGraph()
   graph.setGraph({ rankdir: 'LR', nodesep: GAP, ranksep: 46, marginx: MARGIN, marginy: MARGIN })
@@ -38,7 +39,7 @@ export function layOut({ id, nodes, edges }: LayoutRequest): LayoutResult {
     const { x, y } = graph.node(String(node)) as { x: number; y: number }
     places.set(node, [x, y])
   }
-  const alone = inRows(nodes.filter((node) => !connected.has(node.id)), Math.max(width, LEAST_WIDTH), height)
+  const alone = inRows(nodes.filter((node) => !connected.has(node.id)), Math.max(width, space), height)
   for (const [node, place] of alone.places) places.set(node, place)
   return {
     id, width: Math.max(width, alone.width), height: alone.height, places,
