@@ -98,6 +98,7 @@ async function resident(text: string, jobs: number, edits: readonly (string | un
   return times
 }
 
+if (given === undefined) console.log('No folder was given, so this is examples/packages: starting is most of the time, and limits are for large sets.')
 const all = JSON.parse(nix(`builtins.attrNames ${set}`) ?? '[]') as string[]
 const names: string[] = []
 for (let at = 0; at < all.length; at += 100) names.push(...instantiable(all.slice(at, at + 100)))
