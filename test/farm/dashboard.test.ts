@@ -1,4 +1,7 @@
-/** The dashboard in Chromium on a whole farm: a log that arrives, a failing dependency found and run again, evaluations compared, tokens. */
+/**
+ * The dashboard in Chromium on a whole farm: a log that arrives, a failing dependency found and run again, evaluations compared, every page,
+ * tokens. With FIRN_DOCS_IMAGES=true it also takes the pictures of the docs.
+ */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -9,11 +12,16 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Browser, Page } from 'playwright-core'
-import type { Evaluation } from '../../contract/api.ts'
+import type { Evaluation, Job } from '../../contract/api.ts'
 import { expectNoViolations } from '../../web/testing/axe.ts'
 import { startBrowser, watchForErrors } from '../../web/testing/browser.ts'
+import { everyPage, settled } from '../../web/testing/every-page.ts'
+import { photographForDocs } from '../../web/testing/photograph.ts'
 import { type RunningFirn, startFirn } from '../support/firn.ts'
 
+const DOCS_PAGES = ['overview', 'build', 'evaluation', 'changes', 'store-path']
+/** Nothing waits by then, the library that failed needs nothing, nothing refers to the program, and no token was made. */
+const EMPTY_PAGES = ['queue', 'build-graph', 'store-path', 'store-file', 'tokens', 'missing']
 const MIRRORED = 'what the mirror has\n'
 const release = (mirror: string): string => `{ src, ... }:
 let
@@ -208,6 +216,24 @@ describe('the dashboard on a whole farm', { timeout: 240_000 }, () => {
     await expectNoViolations(page, 'a store path')
     await page.getByRole('region', { name: 'References (1)' }).getByRole('link', { name: /library/ }).click()
     await page.getByRole('region', { name: /^Referrers/ }).getByRole('link', { name: /program/ }).waitFor()
+  })
+
+  it('every page shows what there is, and has no serious violation', async () => {
+    const { id } = await newestEvaluation(0)
+    const { items: failed } = await send('GET', '/api/v1/builds?state=failed&limit=10') as { items: { id: number; name: string }[] }
+    const { items: jobs } = await send('GET', '/api/v1/evaluations/1/jobs?limit=10') as { items: Job[] }
+    const path = jobs.find(({ attr }) => attr === 'program')!.outputs!['out']!.slice('/nix/store/'.length)
+    const pages = everyPage({ evaluation: id, leaf: failed.find(({ name }) => name === 'library')!.id, path, job: 'program' })
+    for (const { name, path } of pages) {
+      const known = errors.length
+      await open(path)
+      await settled(page)
+      await expectNoViolations(page, name)
+      const empty = await page.locator('.empty-title').allTextContents()
+      assert.equal(empty.length, EMPTY_PAGES.includes(name) ? 1 : 0, `${name} has something to show: ${empty.join(', ')}`)
+      if (name === 'missing') errors.length = known
+    }
+    if (process.env['FIRN_DOCS_IMAGES'] === 'true') await photographForDocs(browser, firn.url, pages.filter(({ name }) => DOCS_PAGES.includes(name)), join(import.meta.dirname, '../../docs/images'))
   })
 
   it('makes a token, signs in with it and out, and revokes it', async () => {

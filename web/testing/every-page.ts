@@ -1,13 +1,23 @@
-/** Every page and tab of the dashboard on a farm of rows, by name. */
+/** Every page and tab of the dashboard, by name. */
 import type { Page } from 'playwright-core'
-import type { Rows } from './farm.ts'
 
 export interface NamedPage {
   readonly name: string
   readonly path: string
 }
 
-export function everyPage({ evaluation, leaf, path }: Rows): readonly NamedPage[] {
+/** What there is on a farm whose project `ice` has a jobset `trunk`. */
+export interface Shown {
+  readonly evaluation: number
+  /** A build that others depend on. */
+  readonly leaf: number
+  /** Base name of a store path, and of a file in it. */
+  readonly path: string
+  readonly file?: string
+  readonly job: string
+}
+
+export function everyPage({ evaluation, leaf, path, file = '', job }: Shown): readonly NamedPage[] {
   return Object.entries({
     'overview': '/',
     'evaluations': '/evaluations',
@@ -23,12 +33,12 @@ export function everyPage({ evaluation, leaf, path }: Rows): readonly NamedPage[
     'dependents': `/builds/${leaf}?tab=dependents`,
     'project': '/projects/ice',
     'jobset': '/projects/ice/trunk',
-    'job': '/projects/ice/trunk/jobs/curl',
+    'job': `/projects/ice/trunk/jobs/${job}`,
     'store-path': `/store/${path}`,
-    'store-file': `/store/${path}?at=bin/firn-melt`,
+    'store-file': `/store/${path}?at=${file}`,
     'queue': '/queue',
     'workers': '/workers',
-    'search': '/search?q=curl',
+    'search': `/search?q=${job}`,
     'settings': '/settings',
     'tokens': '/tokens',
     'missing': '/evaluations/99999',

@@ -18,6 +18,8 @@ export interface Rows {
   readonly leaf: number
   /** Base name of a store path that refers to another. */
   readonly path: string
+  readonly file: string
+  readonly job: string
   /** Runs, and writes to its log. */
   readonly running: number
 }
@@ -51,7 +53,7 @@ export async function startFarmOfRows(): Promise<Rows> {
   await sql`update node set queued_at = now() - interval '9 minutes', started_at = now() - interval '8 minutes' where state in ('failed', 'running', 'succeeded')`.execute(db)
   await sql`update node set ended_at = now() - interval '2 minutes' where state in ('failed', 'succeeded')`.execute(db)
   await continueHistory(evaluation)
-  return { farm, evaluation, top: top.id, leaf: leaf.id, running: running.id, path }
+  return { farm, evaluation, top: top.id, leaf: leaf.id, running: running.id, path, file: 'bin/firn-melt', job: 'curl' }
 }
 
 /** A project whose jobset has evaluations, each with jobs that fared differently; what it gives makes another one its newest. */
