@@ -12,7 +12,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FINAL_EVALUATION_STATES, type Evaluation, type Job } from '../../contract/api.ts'
+import { type Build, FINAL_EVALUATION_STATES, type Evaluation, type Job } from '../../contract/api.ts'
 import type { Comparison, JobChange } from '../../contract/comparison.ts'
 import { findMirrors } from '../../examples/tools/mirrors.ts'
 import { type RunningFirn, startFirn } from '../support/firn.ts'
@@ -104,7 +104,8 @@ try {
   const files = packageFiles()
   const first = await project.commit(files)
   assert.equal(first.evaluation.state, 'succeeded', JSON.stringify(first.jobs.filter(({ state }) => state !== 'succeeded'), null, 1))
-  const begun = (await project.call<{ items: { startedAt: string | null }[] }>('GET', '/builds?order=oldest&limit=1')).items[0]?.startedAt
+  const starts = (await farm.client.all<'listBuilds', Build>('listBuilds', { query: {} })).flatMap(({ startedAt }) => startedAt ?? [])
+  const begun = starts.sort()[0]
   assert.ok(begun && first.evaluation.evaluatedAt && begun < first.evaluation.evaluatedAt, `the first build began (${begun}) before the last job was found (${first.evaluation.evaluatedAt})`)
 
   const packages = files['packages.nix']!
