@@ -6,7 +6,6 @@
  *   npm run conformance jobset-example
  */
 import assert from 'node:assert/strict'
-import { createHmac } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,6 +16,7 @@ import type { Comparison, JobChange } from '../../contract/comparison.ts'
 import { findMirrors } from '../../examples/tools/mirrors.ts'
 import { type RunningFirn, startFirn } from '../support/firn.ts'
 import { type PushedRepository, startGitServer } from '../support/git-server.ts'
+import { tellOfPush } from '../support/github-push.ts'
 
 const PACKAGES = join(import.meta.dirname, '../../examples/packages')
 const SECRET = 'what the forge signs with'
@@ -57,22 +57,14 @@ class Project {
   async commit(files: Readonly<Record<string, string>>): Promise<Ended> {
     const begun = performance.now()
     const revision = this.#repository.push(files)
-    await this.#tell(revision)
+    const told = await tellOfPush({ url: this.#farm.url, secret: SECRET, repository: this.#repository.url, name: 'team/set', revision, delivery: `d-${this.#deliveries++}` })
+    assert.deepEqual(told.jobsetsTriggered, ['team:trunk'])
     const evaluation = await this.#evaluationOf(revision)
     const jobs = await this.#farm.client.all<'listJobs', Job>('listJobs', { params: { id: evaluation.id }, query: {} })
     const comparison = await this.call<Comparison>('GET', `/evaluations/${evaluation.id}/comparison`)
     const seconds = Math.round((performance.now() - begun) / 1000)
     console.log(`evaluation ${evaluation.id} ${evaluation.state} after ${seconds} s: ${jobs.length} jobs`)
     return { evaluation, jobs, comparison, seconds }
-  }
-
-  async #tell(revision: string): Promise<void> {
-    const body = JSON.stringify({ ref: 'refs/heads/main', after: revision, repository: { clone_url: this.#repository.url, full_name: 'team/set', default_branch: 'main' } })
-    const response = await fetch(`${this.#farm.url}/api/push-github`, {
-      method: 'POST', body,
-      headers: { 'content-type': 'application/json', 'x-github-event': 'push', 'x-github-delivery': `d-${this.#deliveries++}`, 'x-hub-signature-256': `sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}` },
-    })
-    assert.deepEqual([response.status, (await response.json() as { jobsetsTriggered: string[] }).jobsetsTriggered], [200, ['team:trunk']])
   }
 
   async #evaluationOf(revision: string): Promise<Evaluation> {

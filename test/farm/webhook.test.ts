@@ -3,7 +3,6 @@
  * breaks a package shows what newly fails and names it, another mends it; each time the team's own webhook and the commit's status are told.
  */
 import assert from 'node:assert/strict'
-import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
@@ -20,6 +19,7 @@ import { createLogger } from '../../infra/observability/logging.ts'
 import { createMetrics } from '../../infra/observability/metrics.ts'
 import { startTestFarm, type TestFarm } from '../support/farm.ts'
 import { type GitServer, type PushedRepository, startGitServer } from '../support/git-server.ts'
+import { tellOfPush } from '../support/github-push.ts'
 
 const SECRET = 'what the forge signs with'
 let farm: TestFarm
@@ -85,13 +85,7 @@ in {
 
 /** As the forge does after a push. */
 async function pushed(revision: string, delivery: string): Promise<{ jobsetsTriggered: string[] }> {
-  const body = JSON.stringify({ ref: 'refs/heads/main', after: revision, repository: { clone_url: repository.url, full_name: 'team/set', default_branch: 'main' } })
-  const response = await fetch(`${api.url}/api/push-github`, {
-    method: 'POST', body,
-    headers: { 'content-type': 'application/json', 'x-github-event': 'push', 'x-github-delivery': delivery, 'x-hub-signature-256': `sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}` },
-  })
-  assert.equal(response.status, 200)
-  return await response.json() as { jobsetsTriggered: string[] }
+  return await tellOfPush({ url: api.url, secret: SECRET, repository: repository.url, name: 'team/set', revision, delivery })
 }
 
 /** The evaluation of a commit, once it has ended. */
