@@ -18,7 +18,7 @@ const FILE_SECONDS = 600
 /** Longest that all of them may take: then whatever hangs is named and killed, so that the summary still comes. */
 const RUN_SECONDS = 1140
 /** Marks the processes of this run, however far they detach themselves: Node's runner waits for all who hold its pipes. */
-const MARK = `FIRN_TEST_RUN=${process.pid}-${Date.now()}`
+const MARK = `${process.pid}-${Date.now()}`
 
 let runner: number | undefined
 const wanted = process.argv.slice(2)
@@ -77,7 +77,7 @@ function killLeft(reason: string, isLeft: (entry: string, command: string) => bo
 }
 
 function isMarked(entry: string): boolean {
-  return readFileSync(`/proc/${entry}/environ`, 'utf8').split('\0').includes(MARK)
+  return readFileSync(`/proc/${entry}/environ`, 'utf8').split('\0').includes(`FIRN_TEST_RUN=${MARK}`)
 }
 
 /** In clock ticks since the machine started. */
@@ -87,8 +87,7 @@ function startedAt(entry: string): number {
 
 async function run(program: string, args: readonly string[], show: boolean): Promise<{ code: number, output: string }> {
   return await new Promise((end) => {
-    const [name, value] = MARK.split('=') as [string, string]
-    const child = spawn(program, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, [name]: value } })
+    const child = spawn(program, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, FIRN_TEST_RUN: MARK } })
     if (show) runner = child.pid
     let output = ''
     for (const [stream, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]] as const) {
