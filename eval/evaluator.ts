@@ -13,6 +13,7 @@ import { COMPILER } from './compile/expression.ts'
 import { FrameShape, Scope, type Context } from './compile/scope.ts'
 import { Files, guarded } from './files.ts'
 import type { EvalIO } from './io.ts'
+import { keepSyntax } from './kept-syntax.ts'
 import type { LanguageOptions } from './language.ts'
 import { showWarning } from './printing/errors.ts'
 import { resolveChannel } from './builtins/fetch.ts'
@@ -27,9 +28,8 @@ import { speculate } from './runtime/speculate.ts'
 import { Thunk } from './runtime/thunk.ts'
 import { ParseError } from './syntax/errors.ts'
 import type { ParsedFile, SourceFile } from './syntax/ast.ts'
-import { parse } from './syntax/parser.ts'
+import { parse, type ParseOptions } from './syntax/parser.ts'
 import { canonicalPath } from './syntax/paths.ts'
-import { lineAndColumn } from './syntax/position.ts'
 import { findUndefinedVariable } from './syntax/scope.ts'
 import { Location } from './values/location.ts'
 import { printContextElement, singleContext, type StringContext } from './values/context.ts'
@@ -148,9 +148,33 @@ export class Evaluator implements Host {
     return run(frame)
   }
 
-  /** The syntax of a file, read once. */
+  /** The syntax of a file, read once. An edit that leaves the syntax the same changes nothing for whoever reads it here. */
   parseFile(file: string): ParsedFile {
-    return this.parsed.get(file, () => this.parseSource(this.read(file), folderOf(file)))
+    return this.parsed.get(file, () => {
+      let parsed: ParsedFile | undefined
+      const text = byteStringOfBytes(this.files.readSource(this.files.resolve(file), file, (content) => {
+        const edited = parsed && this.parseEdited(parsed.source.origin, byteStringOfBytes(content), folderOf(file))
+        return edited !== undefined && keepSyntax(parsed!, edited)
+      }))
+      const source: SourceFile = { origin: { kind: 'file', path: file }, text, standing: { text, positions: undefined, observation: undefined } }
+      let warned = false
+      const found = this.parseSource(source, folderOf(file), undefined, () => { warned = true })
+      // a warning has a place in its text, which would be an old one
+      if (!warned) parsed = found
+      return found
+    })
+  }
+
+  /** The syntax of an edited file; undefined where there is something to say about it. */
+  private parseEdited(origin: SourceFile['origin'], text: string, basePath: string): ParsedFile | undefined {
+    try {
+      let warned = false
+      const parsed = parse({ origin, text }, this.parseOptions(basePath, () => { warned = true }))
+      return warned ? undefined : parsed
+    } catch (error) {
+      if (error instanceof ParseError) return undefined
+      throw error
+    }
   }
 
   private read(file: string): SourceFile {
@@ -158,18 +182,22 @@ export class Evaluator implements Host {
     return { origin: { kind: 'file', path: file }, text }
   }
 
+  private parseOptions(basePath: string, warn: NonNullable<ParseOptions['warn']>): ParseOptions {
+    const isPure = this.settings.mode === 'pure'
+    return {
+      basePath, homePath: isPure ? undefined : this.io.environment('HOME'), pure: isPure, pipeOperators: this.language.pipeOperators ?? true, warn,
+      ...(this.language.lints !== undefined && { lints: this.language.lints }),
+    }
+  }
+
   /** Parses and checks that every variable exists. */
-  parseSource(source: SourceFile, basePath: string, inScope: (name: string) => boolean = () => false): ParsedFile {
+  parseSource(source: SourceFile, basePath: string, inScope: (name: string) => boolean = () => false, onWarning?: () => void): ParsedFile {
     let parsed: ParsedFile
     try {
-      parsed = parse(source, {
-        basePath,
-        homePath: this.settings.mode === 'pure' ? undefined : this.io.environment('HOME'),
-        pure: this.settings.mode === 'pure',
-        pipeOperators: this.language.pipeOperators ?? true,
-        ...(this.language.lints !== undefined && { lints: this.language.lints }),
-        warn: (message, position) => this.trace('warn', showWarning(message, position === undefined ? undefined : new Location(source, position))),
-      })
+      parsed = parse(source, this.parseOptions(basePath, (message, position) => {
+        onWarning?.()
+        this.trace('warn', showWarning(message, position === undefined ? undefined : new Location(source, position)))
+      }))
     } catch (error) {
       if (!(error instanceof ParseError)) throw error
       throw new EvaluationError('parse', error.message, { location: error.position === undefined ? undefined : new Location(error.source, error.position), cause: error })
@@ -198,8 +226,7 @@ export class Evaluator implements Host {
   positionValue(location: Location | undefined): Value {
     if (location?.source.origin.kind !== 'file') return null
     const { path } = location.source.origin
-    const at = () => lineAndColumn(location.source.text, location.offset)
-    return new Attributes(POSITION, [new Thunk({ location: undefined, run: () => at().column }, undefined), path, new Thunk({ location: undefined, run: () => at().line }, undefined)])
+    return new Attributes(POSITION, [new Thunk({ location: undefined, run: () => location.place.column }, undefined), path, new Thunk({ location: undefined, run: () => location.place.line }, undefined)])
   }
 
   /** Makes what a string refers to readable, or suspends. Gives the texts to replace in the string: placeholders of outputs whose paths are known now. */

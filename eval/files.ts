@@ -51,6 +51,12 @@ export class Files {
     return guarded(path, () => this.io.readFile(path))
   }
 
+  /** For its syntax: see EvalIO. */
+  readSource(path: string, name: string, meansTheSame: (content: Uint8Array) => boolean): Uint8Array {
+    this.check(path)
+    return guarded(path, () => this.io.readSource?.(path, name, meansTheSame) ?? this.io.readFile(path))
+  }
+
   readDirectory(path: string): ReadonlyMap<string, FileKind> {
     this.check(path)
     const entries = guarded(path, () => this.io.readDirectory(path))

@@ -43,6 +43,11 @@ export class NeedFailed extends Error {
 export interface EvalIO {
   /** Bytes of a file; follows symlinks. */
   readFile(path: string): Uint8Array
+  /**
+   * The same for who wants only what the bytes mean, under a name of the reader's. An implementation that looks at the world again later asks
+   * `meansTheSame` of other bytes, and goes by the answer.
+   */
+  readSource?(path: string, name: string, meansTheSame: (content: Uint8Array) => boolean): Uint8Array
   /** Names and kinds of a folder's entries, in any order. */
   readDirectory(path: string): ReadonlyMap<string, FileKind>
   /** Status without following a symlink at the end; undefined where nothing is. */

@@ -3,8 +3,8 @@
  * others now. Decorates the real one, which says in a few characters what an answer was (`observe`).
  */
 import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from '../contract/fetch.ts'
-import { Suspended, type EvalIO, type FileKind, type FileStatus } from './io.ts'
-import { depend, tracker, withBit, type Dependencies } from './runtime/dependencies.ts'
+import { EvalIOError, NeedFailed, Suspended, type EvalIO, type FileKind, type FileStatus } from './io.ts'
+import { depend, markChanged, newObservation, tracker, withBit, type Dependencies } from './runtime/dependencies.ts'
 
 /**
  * `file`: content, links followed; `directory`: names and kinds; `status`: the kind, or that nothing is there; `link`: target; `tree`: all
@@ -23,11 +23,10 @@ interface Observation {
   readonly id: number
   readonly kind: ObservationKind
   readonly subject: string
-  readonly answer: string | undefined
+  answer: string | undefined
+  /** Of a file that was read for what it means: whether another content means the same. */
+  meansTheSame: ((content: Uint8Array) => boolean) | undefined
 }
-
-/** One count for the process: sets of dependencies are shared by all its evaluators. */
-let nextId = 0
 
 export class ObservedIO implements EvalIO {
   private readonly inner: ObservableIO
@@ -42,17 +41,35 @@ export class ObservedIO implements EvalIO {
   refresh(show: (level: 'trace' | 'warn', text: string) => void): number {
     tracker.evaluation++
     let changed = 0
-    let bits = Int32Array.from(tracker.changed)
-    for (const [key, { id, kind, subject, answer }] of this.observations) {
-      if (answer !== undefined && this.inner.observe(kind, subject) === answer) continue
-      bits = withBit(bits, id)
+    for (const [key, observation] of this.observations) {
+      const { id, kind, subject, answer } = observation
+      if (answer !== undefined) {
+        const now = this.inner.observe(kind, subject)
+        if (now === answer || this.meansTheSame(observation, now)) continue
+      }
+      markChanged(id)
       this.observations.delete(key)
       if (kind === 'tree') this.inner.forgetSource(subject)
       changed++
     }
-    tracker.changed = bits
     tracker.onFirstUse = (dependencies) => this.showAgain(dependencies, show)
     return changed
+  }
+
+  /** Whether another content of a file is as good as the one before, for those who read it for what it means. */
+  private meansTheSame(observation: Observation, now: string | undefined): boolean {
+    const { subject, meansTheSame } = observation
+    if (meansTheSame === undefined || now === undefined) return false
+    try {
+      const content = this.inner.readFile(subject)
+      // it is being written, perhaps
+      if (this.inner.observe('file', subject) !== now || !meansTheSame(content)) return false
+    } catch (error) {
+      if (error instanceof EvalIOError || error instanceof Suspended || error instanceof NeedFailed) return false
+      throw error
+    }
+    observation.answer = now
+    return true
   }
 
   /** A trace belongs to the value that was computed meanwhile: it is shown again in each evaluation that uses it. */
@@ -60,7 +77,7 @@ export class ObservedIO implements EvalIO {
     const key = `${level} ${text}`
     let trace = this.traces.get(key)
     if (trace === undefined) {
-      this.traces.set(key, (trace = { id: nextId++, level, text, shown: 0 }))
+      this.traces.set(key, (trace = { id: newObservation(), level, text, shown: 0 }))
       tracker.announced = withBit(Int32Array.from(tracker.announced), trace.id)
     }
     trace.shown = tracker.evaluation
@@ -75,12 +92,15 @@ export class ObservedIO implements EvalIO {
     }
   }
 
-  private note(kind: ObservationKind, subject: string, content?: Uint8Array): void {
-    if (!tracker.on) return
-    const key = `${kind} ${subject}`
+  private note(kind: ObservationKind, subject: string, content?: Uint8Array, key = `${kind} ${subject}`): Observation | undefined {
+    if (!tracker.on) return undefined
     let observation = this.observations.get(key)
-    if (observation === undefined) this.observations.set(key, (observation = { id: nextId++, kind, subject, answer: this.inner.observe(kind, subject, content) }))
+    if (observation === undefined) {
+      observation = { id: newObservation(), kind, subject, answer: this.inner.observe(kind, subject, content), meansTheSame: undefined }
+      this.observations.set(key, observation)
+    }
     depend(observation.id)
+    return observation
   }
 
   /** Notes what was asked, unless the answer is still to come: then it will be asked for again. */
@@ -98,6 +118,20 @@ export class ObservedIO implements EvalIO {
 
   readFile(path: string): Uint8Array {
     return this.noted('file', path, () => this.inner.readFile(path))
+  }
+
+  readSource(path: string, name: string, meansTheSame: (content: Uint8Array) => boolean): Uint8Array {
+    const key = `source ${path}\0${name}`
+    try {
+      const content = this.inner.readFile(path)
+      const observation = this.note('file', path, content, key)
+      // what was made of it before is out of reach, or it wouldn't be read again
+      if (observation !== undefined) observation.meansTheSame = meansTheSame
+      return content
+    } catch (error) {
+      if (!(error instanceof Suspended)) this.note('file', path, undefined, key)
+      throw error
+    }
   }
 
   readDirectory(path: string): ReadonlyMap<string, FileKind> {

@@ -23,7 +23,7 @@ import { attempt, AttemptHistory, tryAhead, type Waiting } from './session/attem
 import { describeJob, jobOfDerivation, recursesInto } from './session/jobs.ts'
 import { rootOf, requestArguments, selectAttribute } from './session/request.ts'
 import type { Root } from './session/root.ts'
-import { lineAndColumn, originName } from './syntax/position.ts'
+import { originName } from './syntax/position.ts'
 import { Attributes, type Slot, type Value } from './values/value.ts'
 
 export interface SessionOptions {
@@ -384,5 +384,6 @@ export function pathOf(text: string): readonly string[] {
 function positionOf(error: EvaluationError): SourcePosition | undefined {
   const location = error.location ?? error.traces.find((trace) => trace.location !== undefined)?.location ?? [...error.calls].reverse().find((call) => call.site !== undefined)?.site
   if (location === undefined) return undefined
-  return { file: textOfByteString(originName(location.source)), ...lineAndColumn(location.source.text, location.offset) }
+  const { line, column } = location.place
+  return { file: textOfByteString(originName(location.source)), line, column }
 }

@@ -3,17 +3,18 @@
  * same jobs with the same derivations, and fail alike. FIRN_TEST_SEED repeats a run.
  */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { EvaluationArgument, EvaluationRequest, EvaluationSettings, EvaluatorMessage } from '../contract/evaluations.ts'
 import { ResidentEvaluator } from '../eval/resident.ts'
+import { machine } from '../eval/runtime/machine.ts'
 import { EvaluationSession } from '../eval/session.ts'
 import { FileIO, type FileIOOptions } from './file-io.ts'
 
 const SETTINGS: EvaluationSettings = {
-  currentSystem: 'x86_64-linux', nixVersion: '2.26.0', mode: 'impure', allowedUris: [], allowedPaths: [], searchPath: [], allowImportFromDerivation: true, showTrace: false,
+  currentSystem: 'x86_64-linux', nixVersion: '2.26.0', mode: 'impure', allowedUris: [], allowedPaths: [], searchPath: [], allowImportFromDerivation: true, showTrace: true,
 }
 
 /** What the world is, beside the folder. */
@@ -99,7 +100,7 @@ function writeSet(): void {
     strings = import ./strings.nix; attrs = import ./attrs.nix;
   in strings // attrs // { fix = f: let x = f x; in x // { mk = (import ../stdenv.nix { lib = strings; }); };
     callWith = scope: file: let f = import file; in f (builtins.intersectAttrs (builtins.functionArgs f) scope); }`)
-  write('lib/strings.nix', 'rec { join = builtins.concatStringsSep ","; decorate = text: "<${text}>"; }')
+  write('lib/strings.nix', 'rec { join = builtins.concatStringsSep ","; decorate = text: "<${text}>"; fail = of: text: if text == "1" then throw "no ${text}" else assert { inherit of; } == { of = of; }; text; }')
   write('lib/attrs.nix', `{ filterAttrs = test: set: builtins.removeAttrs set (builtins.filter (n: !(test n set.\${n})) (builtins.attrNames set));
     mapNames = names: f: builtins.listToAttrs (map (name: { inherit name; value = f name; }) names); }`)
   write('stdenv.nix', `{ lib }: { name, inputs ? [ ], ... }@arguments:
@@ -117,6 +118,13 @@ const bodies: readonly ((i: number, version: string) => string)[] = [
   (i, version) => `{ stdenv${i > 1 ? `, p${i - 1}` : ''}, ... }: stdenv ({ name = "p${i}-${version}"; src = builtins.filterSource (path: kind: baseNameOf path != "ignored") ./source; }
       // (if builtins.pathExists ./optional then { optional = import ./optional; } else { })${i > 1 ? ` // { before = (builtins.tryEval (if p${i - 1}.name == "p${i - 1}-2" then throw "no" else p${i - 1}.outPath)).value; }` : ''})`,
   (i, version) => `{ stdenv, ... }: builtins.trace "evaluating p${i}" (stdenv { name = "p${i}-${version}"; file = builtins.toFile "f" (builtins.readFile ../../hook.sh); kinds = builtins.attrValues (builtins.readDir ./source); })`,
+  // readers of places
+  (i, version) => `{ stdenv, lib, ... }@given: let place = builtins.unsafeGetAttrPos "decorate" lib; own = __curPos; in builtins.trace [ "p${i}" lib.decorate ] (stdenv {
+    name = "p${i}-${version}"; inherit (place) file line column; own = [ own.line own.column ]; formal = (builtins.unsafeGetAttrPos "lib" (builtins.functionArgs (import ./.))).line or 0; count = builtins.length (builtins.attrNames place); })`,
+  // readers of bytes
+  (i, version) => `{ stdenv, ... }: stdenv { name = "p${i}-${version}"; text = builtins.readFile ../../lib/strings.nix; hash = builtins.hashFile "sha256" ../../lib/attrs.nix; src = builtins.filterSource (_: _: true) ./.; }`,
+  // an error with a place in a library
+  (i, version) => `{ stdenv, lib, ... }: stdenv { name = "p${i}-${version}"; text = lib.fail (x: x) "${version}"; }`,
 ]
 
 function writePackage(i: number, version: string): void {
@@ -140,7 +148,7 @@ const EDITS: Readonly<Record<string, (random: (below: number) => number, world: 
   'a package': (random) => writePackage(random(12), String(random(4))),
   'a new package': (random) => writePackage(12 + random(3), '1'),
   'a removed package': (random) => remove(`packages/p${6 + random(9)}`),
-  'a shared function': (random) => write('lib/strings.nix', `rec { join = builtins.concatStringsSep "${random(3)}"; decorate = text: "<\${text}>"; }`),
+  'a shared function': (random) => write('lib/strings.nix', `rec { join = builtins.concatStringsSep "${random(3)}"; decorate = text: "<\${text}>"; fail = of: text: throw "\${text}"; }`),
   'a function of all': (random) => write('stdenv.nix', read('stdenv.nix').replace(/"\/bin\/sh\d*"/, `"/bin/sh${random(3)}"`)),
   'a hook': (random) => write('hook.sh', `echo ${random(3)}`),
   'an optional file': (random) => (random(2) === 0 ? write(`packages/p${random(12)}/optional`, `"optional ${random(3)}"`) : remove(`packages/p${random(12)}/optional`)),
@@ -156,11 +164,38 @@ const EDITS: Readonly<Record<string, (random: (below: number) => number, world: 
   'an argument': (random, world) => {
     world.arguments = random(3) === 0 ? {} : { flavour: { kind: 'string', value: `flavour${random(3)}` }, ...(random(2) === 0 && { extra: { kind: 'expression', value: '{ p1 = { name = "x"; outPath = "/x"; }; }' } }) }
   },
+  'a comment in front': (random) => rewrite(random, (text) => `${random(2) === 0 ? '# a\n# b\n' : '/* a */'}${text}`),
+  'a comment at the end': (random) => rewrite(random, (text) => `${text} # ${random(3)}\n`),
+  'comments between': (random) => rewrite(random, (text) => text.replaceAll('; ', () => (random(2) === 0 ? '; # a\n' : '; /* a\n b */ '))),
+  'no comments': (random) => rewrite(random, (text) => text.replaceAll(/# ?.*\n|\/\*[^*]*\*\/ ?/g, '')),
+  'spaces': (random) => rewrite(random, (text) => text.replaceAll(/; */g, () => `;${' '.repeat(1 + random(3))}`)),
+  'lines': (random) => rewrite(random, (text) => (random(2) === 0 ? text.replaceAll('; ', ';\n') : text.replaceAll(';\n', '; '))),
+  'a space for a line': (random) => rewrite(random, (text) => text.replace(/[ \n]$/, ['\n', ' '][random(2)]!).replace(/^[ \n]?/, ['\n', ' '][random(2)]!)),
+  'parentheses': (random) => rewrite(random, (text) => `(${text})`),
+  'broken syntax': (random) => rewrite(random, (text) => `${text}\n]`),
+  'mended syntax': () => mend(),
   'a variable': (random, world) => { world.environment = new Map([['FLAVOUR', String(random(3))]]) },
   'nothing': () => undefined,
 }
 
-const ROUNDS = 40
+/** Files of syntax. */
+function files(): string[] {
+  return readdirSync(join(folder, 'set'), { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.nix'))
+}
+
+/** Takes back what broke them. */
+function mend(): void {
+  for (const path of files()) write(path, read(path).replaceAll('\n]', ''))
+}
+
+/** Edits one of them; those that all use more often than chance. */
+function rewrite(random: (below: number) => number, edit: (text: string) => string): void {
+  const all = files().sort()
+  const path = random(2) === 0 ? ['default.nix', 'stdenv.nix', 'lib/strings.nix', 'lib/attrs.nix', 'lib/default.nix'][random(5)]! : all[random(all.length)]!
+  write(path, edit(read(path)))
+}
+
+const ROUNDS = 60
 
 for (const seed of process.env['FIRN_TEST_SEED'] === undefined ? [1, 2, 3] : [Number(process.env['FIRN_TEST_SEED'])]) {
   test(`after each of ${ROUNDS} edits a resident evaluator finds what a fresh one does (seed ${seed})`, () => {
@@ -172,6 +207,7 @@ for (const seed of process.env['FIRN_TEST_SEED'] === undefined ? [1, 2, 3] : [Nu
     const results = new Set<string>()
     for (let round = 0; round <= ROUNDS; round++) {
       const edits: string[] = []
+      if (random(2) === 0) mend()
       for (let i = round === 0 ? 0 : 1 + random(2); i > 0; i--) {
         const kind = kinds[random(kinds.length)]!
         edits.push(kind)
@@ -192,7 +228,7 @@ test('what nothing reaches is not evaluated again: its trace comes from memory, 
   const resident = new Resident(world)
   const first = resident.evaluate(world)
   assert.equal(first.jobs[''], undefined)
-  assert.deepEqual(first.traces, ['evaluating p4', 'evaluating p9'])
+  assert.deepEqual(first.traces.map((text) => text.replace(/«.*»/, '')), ['[ "p5"  ]', 'evaluating p4'])
   assert.deepEqual(resident.evaluate(world), first)
 })
 
@@ -210,3 +246,41 @@ test('what a caught failure depended on is not forgotten', () => {
   assert.notDeepEqual(second, first)
   assert.deepEqual(second, fresh(world))
 })
+
+test('a comment computes nothing again but places that were read, and errors show where things are now', () => {
+  const world: World = { arguments: {}, environment: new Map(), journal: { 'current-time': 1 } }
+  remove('.')
+  write('lib.nix', '{ make = name: extra: derivation ({ inherit name; system = "x"; builder = "/b"; } // extra);\nfail = throw "no"; }\n')
+  write('default.nix', `let lib = import ./lib.nix; in {
+    a = lib.make "a" { }; failing = lib.fail; place = lib.make "place" { line = (builtins.unsafeGetAttrPos "fail" lib).line; }; bytes = lib.make "bytes" { text = builtins.readFile ./lib.nix; }; }`)
+  const resident = new Resident(world)
+  const calls = (): { found: Found; forces: number } => {
+    const before = machine.nextSerial
+    return { found: resident.evaluate(world), forces: machine.nextSerial - before }
+  }
+  const { found: first } = calls()
+  const unchanged = calls()
+  assert.deepEqual(unchanged.found, first)
+  write('lib.nix', `${read('lib.nix')}# at the end\n`)
+  const atTheEnd = calls()
+  assert.deepEqual(atTheEnd.found, fresh(world))
+  assert.deepEqual(differing(first, atTheEnd.found), ['bytes', 'failing'])
+  write('lib.nix', `# in front\n${read('lib.nix')}`)
+  const inFront = calls()
+  assert.deepEqual(inFront.found, fresh(world))
+  assert.deepEqual(differing(atTheEnd.found, inFront.found), ['bytes', 'failing', 'place'])
+  assert.ok(inFront.found.jobs['failing']!.includes('lib.nix:3:8'), inFront.found.jobs['failing'])
+  write('lib.nix', `(${read('lib.nix')})`)
+  const parentheses = calls()
+  assert.deepEqual(parentheses.found, fresh(world))
+  assert.deepEqual(differing(inFront.found, parentheses.found), ['bytes'])
+  const again = calls()
+  // a job that fails is tried in each evaluation
+  for (const { forces } of [atTheEnd, inFront, parentheses]) assert.ok(forces < again.forces + 8, `${forces} forces beside ${again.forces} with nothing changed`)
+  write('lib.nix', read('lib.nix').replace('"/b"', '"/c"'))
+  assert.deepEqual(resident.evaluate(world), fresh(world))
+})
+
+function differing(before: Found, after: Found): string[] {
+  return Object.keys(after.jobs).filter((name) => before.jobs[name] !== after.jobs[name]).sort()
+}

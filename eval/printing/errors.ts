@@ -1,6 +1,6 @@
 /** Ring: eval. Errors as Nix shows them on standard error, without colours. Upstream counterpart: showErrorInfo in src/libutil/error.cc. */
 import { textOfByteString } from '../../nix/bytes.ts'
-import { lineAndColumn, lineText } from '../syntax/position.ts'
+import { lineText } from '../syntax/position.ts'
 import { EvaluationError } from '../runtime/errors.ts'
 import { showSuggestions } from '../runtime/suggestions.ts'
 import type { Location } from '../values/location.ts'
@@ -97,8 +97,7 @@ function messageLines(error: { readonly message: string; readonly location?: Loc
 
 /** `at file:line:column:` and the lines around it. */
 function showPlace(location: Location, before: string): string {
-  const { line, column } = lineAndColumn(location.source.text, location.offset)
-  const { text } = location.source
+  const { line, column, text } = location.place
   let shown = `${before}at ${showLocation(location)}:`
   const previous = line > 1 ? lineText(text, line - 1) : undefined
   const current = lineText(text, line)

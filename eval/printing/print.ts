@@ -2,7 +2,7 @@
  * Ring: eval. Values in Nix's own syntax. Upstream counterpart: src/libexpr/print.cc (`nix eval`, messages, `trace`) and
  * print-ambiguous.cc (`nix-instantiate --eval`). Nothing is forced: who wants more forces deeply first.
  */
-import { lineAndColumn, originName } from '../syntax/position.ts'
+import { originName } from '../syntax/position.ts'
 import { formatFloat, printAttributeName, printStringLiteral } from '../text/printing.ts'
 import { byBytes } from '../values/order.ts'
 import { Attributes, ContextString, Float, Lambda, PartialPrimOp, PathValue, PrimOp, type Slot, type Value } from '../values/value.ts'
@@ -145,7 +145,7 @@ function printFunction(value: Lambda | PrimOp | PartialPrimOp): string {
   if (value instanceof PrimOp) return inGuillemets(`primop ${value.name}`)
   if (value instanceof PartialPrimOp) return inGuillemets(`partially applied primop ${value.primOp.name}`)
   const { name, location } = value.code
-  const { line, column } = lineAndColumn(location.source.text, location.offset)
+  const { line, column } = location.place
   return inGuillemets(`lambda${name === undefined ? '' : ` ${name}`} @ ${originName(location.source)}:${line}:${column}`)
 }
 

@@ -1,5 +1,4 @@
 /** Ring: eval. Values as XML. Upstream counterpart: src/libexpr/value-to-xml.cc. */
-import { lineAndColumn } from '../syntax/position.ts'
 import { escapeXml } from '../text/xml.ts'
 import { formatFloat } from '../text/printing.ts'
 import { isDerivation } from '../runtime/equality.ts'
@@ -130,7 +129,7 @@ class XmlWriter {
 
   private place(location: Location | undefined): XmlAttributes {
     if (!this.options.locations || location === undefined || location.offset < 0) return {}
-    const { line, column } = lineAndColumn(location.source.text, location.offset)
+    const { line, column } = location.place
     const { origin } = location.source
     return { ...(origin.kind === 'file' && { path: origin.path }), line: String(line), column: String(column) }
   }

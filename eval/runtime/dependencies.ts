@@ -94,6 +94,18 @@ function single(observation: number): Dependencies {
   return known
 }
 
+/** One count for the process: sets of dependencies are shared by all its evaluators. */
+let nextObservation = 0
+
+export function newObservation(): number {
+  return nextObservation++
+}
+
+/** An observation isn't true any more. */
+export function markChanged(observation: number): void {
+  tracker.changed = withBit(tracker.changed, observation)
+}
+
 /** Grows a bit set where it must. */
 export function withBit(words: Int32Array<ArrayBuffer>, bit: number): Int32Array<ArrayBuffer> {
   let grown = words

@@ -75,6 +75,17 @@ export interface SourceFile {
   readonly text: string
   /** Part of the evaluator itself: places in it are of no use to anybody. */
   readonly internal?: boolean
+  /** Of a file whose syntax may outlive edits that leave it the same. */
+  readonly standing?: Standing
+}
+
+/** Where the parts of a syntax stand now. */
+export interface Standing {
+  text: string
+  /** By position in the text that was parsed; undefined while that is the text. */
+  positions: ReadonlyMap<Position, Position> | undefined
+  /** Number of the observation that a line or column was read; undefined if none was. */
+  observation: number | undefined
 }
 
 export interface ParsedFile {
