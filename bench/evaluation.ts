@@ -1,8 +1,9 @@
 /**
  * Evaluation beside stock Nix: every attribute of a set that stock Nix instantiates, cold, in one process and in two; one of them, cold;
- * and again in a process that was kept, with nothing, one package's file and a widely used file changed. Run: `node bench/evaluation.ts
- * [FOLDER] [--attribute python3] [--package FILE] [--shared FILE]`; the files are below FOLDER, get a comment for the time of one evaluation,
- * and are put back. Without a folder it is examples/packages, which is small: starting is most of its time, and limits are for large sets.
+ * and again in a process that was kept: with nothing changed, a comment in one package's file and in a widely used one, and that file changed so
+ * that nearly every derivation is another. Run: `node bench/evaluation.ts [FOLDER] [--attribute python3] [--package FILE] [--package-edit
+ * 'OLD => NEW'] [--shared FILE] [--shared-edit 'OLD => NEW']`; the files are below FOLDER, are edited for the time of one evaluation, and are put back.
+ * Without a folder it is examples/packages, which is small: starting is most of its time, and limits are for large sets.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -17,13 +18,20 @@ import { nixReference } from '../infra/setup/nix-reference.ts'
 
 const { values, positionals: [given] } = parseArgs({
   allowPositionals: true,
-  options: { attribute: { type: 'string' }, package: { type: 'string' }, shared: { type: 'string' } },
+  options: { 'attribute': { type: 'string' }, 'package': { type: 'string' }, 'package-edit': { type: 'string' }, 'shared': { type: 'string' }, 'shared-edit': { type: 'string' } },
 })
 const EXAMPLES = join(import.meta.dirname, '../examples/packages')
 const folder = given === undefined ? EXAMPLES : resolve(given)
 const attribute = values.attribute ?? (given === undefined ? 'hello' : 'python3')
 const packageFile = values.package ?? (given === undefined ? 'packages.nix' : 'pkgs/jq/default.nix')
 const sharedFile = values.shared ?? (given === undefined ? 'stdenv/default.nix' : 'stdenv/generic/make-derivation.nix')
+/** Texts in the files above and what stands there instead: an attribute more for whatever the file makes. */
+const CHANGES: Readonly<Record<string, string>> = {
+  'packages.nix': 'fromDebian "hello" { } => fromDebian "hello" { edited = true; }',
+  'stdenv/default.nix': 'inherit system outputs tools => edited = true; inherit system outputs tools',
+  'pkgs/jq/default.nix': 'pname = "jq"; => pname = "jq"; edited = true;',
+  'stdenv/generic/make-derivation.nix': 'inherit __structuredAttrs strictDeps; => inherit __structuredAttrs strictDeps; edited = true;',
+}
 /** The set, as an expression. */
 const set = `(import ${folder} { ${given === undefined ? Object.entries(await findMirrors()).map(([name, value]: [string, string]) => `${name} = ${JSON.stringify(value)};`).join(' ') : ''} })`
 const DROP_IN = join(import.meta.dirname, '../compat/bin')
@@ -57,7 +65,9 @@ async function run(command: string, words: readonly string[]): Promise<Run> {
   child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text })
   const look = (processId: number): void => {
     try {
-      peaks.set(processId, Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${processId}/status`, 'utf8'))?.[1] ?? 0))
+      // one that has ended, and wasn't waited for yet, has none any more
+      const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${processId}/status`, 'utf8'))?.[1]
+      if (peak !== undefined) peaks.set(processId, Number(peak))
       for (const below of readFileSync(`/proc/${processId}/task/${processId}/children`, 'utf8').split(' ').filter((text) => text !== '')) look(Number(below))
     } catch { /* it is gone */ }
   }
@@ -70,32 +80,64 @@ async function run(command: string, words: readonly string[]): Promise<Run> {
 
 const IDLE_MILLISECONDS = 2000
 
-/** Seconds of evaluations in one process, each after an edit. */
-async function resident(text: string, jobs: number, edits: readonly (string | undefined)[]): Promise<number[]> {
+interface Edit {
+  readonly file: string
+  readonly apply: (text: string) => string
+  /** While the edit stands. */
+  readonly meanwhile?: () => Promise<void>
+}
+
+interface Evaluated {
+  readonly seconds: number
+  readonly drvPaths: ReadonlyMap<string, string>
+}
+
+const comment = (file: string): Edit => ({ file: join(folder, file), apply: (text) => `# edited\n${text}\n# edited\n` })
+
+/** An edit that is given as `OLD => NEW`. */
+function change(option: 'package' | 'shared', file: string, meanwhile?: () => Promise<void>): Edit {
+  const [before, after] = (values[`${option}-edit`] ?? CHANGES[file] ?? '').split(' => ')
+  if (before === undefined || after === undefined) throw new Error(`say how ${file} is to be changed: --${option}-edit 'OLD => NEW'`)
+  return {
+    file: join(folder, file), ...(meanwhile !== undefined && { meanwhile }),
+    apply: (text) => {
+      if (!text.includes(before)) throw new Error(`${file} has no ${JSON.stringify(before)}`)
+      return text.replace(before, () => after)
+    },
+  }
+}
+
+/** Evaluations in one process, each after an edit. */
+async function resident(text: string, jobs: number, edits: readonly (Edit | undefined)[]): Promise<Evaluated[]> {
   const settings: EvaluationSettings = { currentSystem: 'x86_64-linux', nixVersion: '2.26.0', mode: 'impure', allowedUris: [], allowedPaths: [], searchPath: [], allowImportFromDerivation: true, showTrace: false }
   const evaluator = spawnEvaluator()
-  const times: number[] = []
+  const results: Evaluated[] = []
   for (const edit of edits) {
-    const before = edit === undefined ? '' : readFileSync(edit, 'utf8')
+    const before = edit === undefined ? '' : readFileSync(edit.file, 'utf8')
     try {
-      if (edit !== undefined) writeFileSync(edit, `${before}\n# edited\n`)
+      if (edit !== undefined) writeFileSync(edit.file, edit.apply(before))
       // a process that has finished collects its garbage while nobody waits: evaluations of a farm don't follow each other at once
       await sleep(IDLE_MILLISECONDS)
       const begun = performance.now()
       await evaluator.send({ kind: 'start', request: { source: { kind: 'expression', text, basePath: folder }, attributes: [], arguments: {}, recurse: true, settings: {}, dryRun: true, priority: 0 }, settings, localStore: join(tmpdir(), 'firn-bench-none'), journal: {}, keep: true })
-      let found = 0
+      const drvPaths = new Map<string, string>()
       for await (const message of evaluator.messages) {
-        if (message.kind === 'job') found++
+        if (message.kind === 'job') drvPaths.set(message.job.attrPath[0]!, message.job.drvPath)
         if (message.kind === 'finished') break
       }
-      if (found !== jobs) throw new Error(`${found} jobs of ${jobs}`)
-      times.push((performance.now() - begun) / 1000)
+      if (drvPaths.size !== jobs) throw new Error(`${drvPaths.size} jobs of ${jobs}`)
+      results.push({ seconds: (performance.now() - begun) / 1000, drvPaths })
+      await edit?.meanwhile?.()
     } finally {
-      if (edit !== undefined) writeFileSync(edit, before)
+      if (edit !== undefined) writeFileSync(edit.file, before)
     }
   }
   await evaluator.stop()
-  return times
+  return results
+}
+
+function differing(one: Evaluated, other: Evaluated): number {
+  return [...one.drvPaths].filter(([name, drvPath]) => other.drvPaths.get(name) !== drvPath).length
 }
 
 if (given === undefined) console.log('No folder was given, so this is examples/packages: starting is most of the time, and limits are for large sets.')
@@ -121,16 +163,24 @@ const firn = await run(instantiate, [...EVALUATE, every])
 const two = await run(join(DROP_IN, 'nix-eval-jobs'), ['--workers', '2', '--no-instantiate', '--expr', asSet])
 if (stock.output !== firn.output || stock.output !== inOrder(two.output)) throw new Error('derivation paths differ')
 const [stockOne, firnOne] = [await run('nix-instantiate', [...EVALUATE, one]), await run(instantiate, [...EVALUATE, one])]
-const [, unchanged, packaged, shared] = await resident(asSet, names.length, [undefined, undefined, join(folder, packageFile), join(folder, sharedFile)])
+let stockEdited = ''
+const [, unchanged, commented, , packaged, , shared] = await resident(asSet, names.length, [
+  // putting a file back is an edit too, which the next evaluation has to itself
+  undefined, undefined, comment(sharedFile), undefined, change('package', packageFile), undefined,
+  change('shared', sharedFile, async () => { stockEdited = (await run('nix-instantiate', [...EVALUATE, every])).output }),
+]) as [Evaluated, Evaluated, Evaluated, Evaluated, Evaluated, Evaluated, Evaluated]
+if (stockEdited !== JSON.stringify(names.map((name) => shared.drvPaths.get(name)))) throw new Error(`derivation paths differ after ${sharedFile} was changed`)
+if (differing(unchanged, commented) > 0) throw new Error('a comment made other derivations')
 
 const row = (work: string, seconds: number, beside: number, limit: string) => ({ 'work': work, 'firn s': Number(seconds.toFixed(2)), 'stock s': Number(beside.toFixed(2)), 'ratio': Number((seconds / beside).toFixed(2)), 'limit': limit })
 console.table([
   row(`all ${names.length} attributes, cold`, firn.seconds, stock.seconds, '1.5'),
   row('the same beside the newer Nix', firn.seconds, stockNewer.seconds, ''),
   row('two processes on two cores, cold', two.seconds, stock.seconds, '1.0'),
-  row('kept process, nothing changed', unchanged!, stock.seconds, '0.1'),
-  row(`kept process, ${packageFile} changed`, packaged!, stock.seconds, '0.3'),
-  row(`kept process, ${sharedFile} changed`, shared!, stock.seconds, '1.0'),
+  row('kept process, nothing changed', unchanged.seconds, stock.seconds, '0.1'),
+  row(`kept process, ${packageFile} changed (${differing(unchanged, packaged)} others)`, packaged.seconds, stock.seconds, '0.3'),
+  row(`kept process, comments in ${sharedFile}`, commented.seconds, stock.seconds, ''),
+  row(`kept process, ${sharedFile} changed (${differing(unchanged, shared)} others)`, shared.seconds, stock.seconds, '1.0'),
   row(`${attribute}, cold`, firnOne.seconds, stockOne.seconds, '3, or 0.6 s'),
 ])
 console.log(`peak memory, cold: firn ${firn.megabytes} MiB, stock ${stock.megabytes} MiB (${(firn.megabytes / stock.megabytes).toFixed(2)}; limit 1.5), newer ${stockNewer.megabytes} MiB; two processes together ${two.megabytes} MiB`)
