@@ -4,6 +4,7 @@
  */
 import type { EvaluationSettings } from '../contract/evaluations.ts'
 import { byteStringOfBytes } from '../nix/bytes.ts'
+import type { CompletedDerivation } from '../nix/derivation-completion.ts'
 import type { DerivationHash } from '../nix/derivation-hash.ts'
 import { derivationHash } from '../nix/derivation-hash.ts'
 import { parseDerivation } from '../nix/derivation.ts'
@@ -313,6 +314,14 @@ export class Evaluator implements Host {
       this.derivationHashes.set(drvPath, hash)
     }
     return hash
+  }
+
+  /** Adds a derivation to the store; what stands for it in the hashes of others is remembered. */
+  addDerivation(derivation: CompletedDerivation): void {
+    const { drvPath, hash } = derivation
+    if (this.derivationHashes.has(drvPath)) return
+    this.derivationHashes.set(drvPath, hash)
+    this.io.addDerivation(derivation)
   }
 
   /** Whether a value is a function that `--arg` can fill. */

@@ -64,8 +64,8 @@ export interface EvalIO {
   describeTree(path: string): { readonly narHash: string; readonly lastModified: number }
   /** Adds a text (`toFile`); references are absolute store paths. */
   addText(name: string, content: string, references: readonly string[]): string
-  /** Writes a derivation; `aterm` is its bytes, `references` its input derivations and sources. */
-  addDerivation(drvPath: string, aterm: string, references: readonly string[]): void
+  /** Writes a derivation. Its text is printed when asked for: where nothing is written, few are ever read. */
+  addDerivation(derivation: AddedDerivation): void
   /** The ATerm of a derivation that was written, by this evaluation or before. */
   readDerivation(drvPath: string): string
 
@@ -82,6 +82,15 @@ export interface EvalIO {
 
   /** `builtins.trace` and warnings, whole messages without a line's end. */
   trace(level: 'trace' | 'warn', text: string): void
+}
+
+/** A derivation that an evaluation made. */
+export interface AddedDerivation {
+  readonly drvPath: string
+  /** Its input derivations and sources. */
+  readonly references: readonly string[]
+  /** Its bytes. */
+  aterm(): string
 }
 
 export class EvalIOError extends Error {

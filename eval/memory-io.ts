@@ -9,7 +9,7 @@ import { createHash, formatHash, hashBytes, type Hash } from '../nix/hash.ts'
 import { writeNarSync, type NarSourceSync } from '../nix/nar-writer.ts'
 import { makeFixedOutputPath, makeTextPath } from '../nix/store-path.ts'
 import { parseDerivation } from '../nix/derivation.ts'
-import { EvalIOError, NeedFailed, Suspended, type EvalIO, type FileKind, type FileStatus } from './io.ts'
+import { EvalIOError, NeedFailed, Suspended, type AddedDerivation, type EvalIO, type FileKind, type FileStatus } from './io.ts'
 
 export type MemoryFile =
   | { readonly kind: 'regular'; readonly content: Uint8Array; readonly executable: boolean }
@@ -189,8 +189,8 @@ export class MemoryIO implements EvalIO {
     return storePath
   }
 
-  addDerivation(drvPath: string, aterm: string): void {
-    this.derivations.set(drvPath, aterm)
+  addDerivation(derivation: AddedDerivation): void {
+    this.derivations.set(derivation.drvPath, derivation.aterm())
   }
 
   readDerivation(drvPath: string): string {

@@ -3,7 +3,7 @@
  * others now. Decorates the real one, which says in a few characters what an answer was (`observe`).
  */
 import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from '../contract/fetch.ts'
-import { EvalIOError, NeedFailed, Suspended, type EvalIO, type FileKind, type FileStatus } from './io.ts'
+import { EvalIOError, NeedFailed, Suspended, type AddedDerivation, type EvalIO, type FileKind, type FileStatus } from './io.ts'
 import { depend, markChanged, newObservation, tracker, withBit, type Dependencies } from './runtime/dependencies.ts'
 
 /**
@@ -184,8 +184,8 @@ export class ObservedIO implements EvalIO {
     return this.inner.addText(name, content, references)
   }
 
-  addDerivation(drvPath: string, aterm: string, references: readonly string[]): void {
-    this.inner.addDerivation(drvPath, aterm, references)
+  addDerivation(derivation: AddedDerivation): void {
+    this.inner.addDerivation(derivation)
   }
 
   readDerivation(drvPath: string): string {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { EvaluationRequest, EvaluatorMessage, Need } from '../contract/evaluations.ts'
+import type { AddedDerivation } from './io.ts'
 import { MemoryIO } from './memory-io.ts'
 import { machine } from './runtime/machine.ts'
 import { EvaluationSession } from './session.ts'
@@ -66,9 +67,9 @@ interface Effort { readonly jobs: readonly string[]; readonly derivations: numbe
 
 class CountingIO extends MemoryIO {
   derivationsMade = 0
-  override addDerivation(drvPath: string, aterm: string): void {
+  override addDerivation(derivation: AddedDerivation): void {
     this.derivationsMade++
-    super.addDerivation(drvPath, aterm)
+    super.addDerivation(derivation)
   }
 }
 
@@ -94,7 +95,7 @@ function efforts(expression: string, count: number): { readonly waiting: Effort;
   assert.equal(built.size, count)
   const second = new CountingIO()
   for (const drvPath of built.keys()) {
-    second.addDerivation(drvPath, first.readDerivation(drvPath))
+    second.derivations.set(drvPath, first.readDerivation(drvPath))
     second.finishRealise(drvPath, { out: built.get(drvPath)! })
   }
   second.derivationsMade = 0

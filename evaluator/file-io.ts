@@ -8,7 +8,7 @@ import { hash } from 'node:crypto'
 import { lstatSync, writeFileSync } from 'node:fs'
 import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from '../contract/fetch.ts'
 import type { EvaluatorMessage, Need, NeedAnswer } from '../contract/evaluations.ts'
-import { EvalIOError, NeedFailed, Suspended, type EvalIO, type FileKind, type FileStatus } from '../eval/io.ts'
+import { EvalIOError, NeedFailed, Suspended, type AddedDerivation, type EvalIO, type FileKind, type FileStatus } from '../eval/io.ts'
 import type { ObservableIO, ObservationKind } from '../eval/observed-io.ts'
 import { parseDerivation } from '../nix/derivation.ts'
 import { formatHash } from '../nix/hash.ts'
@@ -32,7 +32,8 @@ export interface FileIOOptions {
   readonly asksForUnknownPaths: boolean
   /** A folder for the few contents that lie nowhere on disk yet must be ingested as files; asked for when first needed. */
   readonly scratchFolder: () => string
-  readonly add: (addition: StoreAddition) => void
+  /** Absent where nothing is to be written. */
+  readonly add?: (addition: StoreAddition) => void
   readonly record: (key: string, value: unknown) => void
   readonly trace: (level: 'trace' | 'warn', text: string) => void
   /** Meets a need at once, where somebody waits for it anyway; undefined leaves it to whoever answers later. */
@@ -48,7 +49,8 @@ export class FileIO implements ObservableIO {
   private options: FileIOOptions
   private files = new LocalFiles()
   private readonly places = new Map<string, Place>()
-  private readonly derivations = new Map<string, string>()
+  /** Texts that were read, and derivations that this evaluation made. */
+  private readonly derivations = new Map<string, string | AddedDerivation>()
   private readonly knownReferences = new Map<string, readonly string[]>()
   private readonly fetches = new Map<string, FetchRequest>()
   private readonly unlocked = new Map<string, UnlockedFetchResult>()
@@ -259,7 +261,7 @@ export class FileIO implements ObservableIO {
     const known = this.places.get(storePath)
     if (known !== undefined) return known
     const derivation = this.derivations.get(storePath)
-    if (derivation !== undefined) return { kind: 'text', content: derivation }
+    if (derivation !== undefined) return { kind: 'text', content: this.readDerivation(storePath) }
     const baseName = storePath.slice('/nix/store/'.length)
     for (const folder of this.options.storeFolders) {
       const path = `${folder}/${baseName}`
@@ -340,7 +342,7 @@ export class FileIO implements ObservableIO {
   private announce(storePath: string, localPath: string, narHash: string, recursive: boolean, entries: readonly string[] | undefined): string {
     if (!this.places.has(storePath)) {
       this.places.set(storePath, { kind: 'local', path: localPath, ...(entries === undefined ? {} : { entries: new Set(entries) }) })
-      this.options.add({ kind: 'source', storePath, localPath, narHash, recursive, ...(entries === undefined ? {} : { entries }) })
+      this.options.add?.({ kind: 'source', storePath, localPath, narHash, recursive, ...(entries === undefined ? {} : { entries }) })
     }
     return storePath
   }
@@ -360,20 +362,20 @@ export class FileIO implements ObservableIO {
     if (this.places.get(storePath)?.kind === 'text') return storePath
     this.places.set(storePath, { kind: 'text', content })
     this.knownReferences.set(storePath, references)
-    this.options.add({ kind: 'text', storePath, content, references })
+    this.options.add?.({ kind: 'text', storePath, content, references })
     return storePath
   }
 
-  addDerivation(drvPath: string, aterm: string, references: readonly string[]): void {
+  addDerivation(derivation: AddedDerivation): void {
+    const { drvPath, references } = derivation
     if (this.derivations.has(drvPath)) return
-    this.derivations.set(drvPath, aterm)
-    this.knownReferences.set(drvPath, references)
-    this.options.add({ kind: 'derivation', drvPath, aterm, references })
+    this.derivations.set(drvPath, derivation)
+    this.options.add?.({ kind: 'derivation', drvPath, aterm: derivation.aterm(), references })
   }
 
   readDerivation(drvPath: string): string {
     const known = this.derivations.get(drvPath)
-    if (known !== undefined) return known
+    if (known !== undefined) return typeof known === 'string' ? known : known.aterm()
     const aterm = Buffer.from(this.readFile(drvPath)).toString('latin1')
     this.derivations.set(drvPath, aterm)
     return aterm
@@ -411,13 +413,14 @@ export class FileIO implements ObservableIO {
   }
 
   references(storePath: string): readonly string[] | undefined {
-    return this.knownReferences.get(storePath)
+    const derivation = this.derivations.get(storePath)
+    return typeof derivation === 'object' ? derivation.references : this.knownReferences.get(storePath)
   }
 
   mentionFetch(storePath: string, request: FetchRequest): void {
     if (this.fetches.has(storePath)) return
     this.fetches.set(storePath, request)
-    this.options.add({ kind: 'known-fetch', storePath, request })
+    this.options.add?.({ kind: 'known-fetch', storePath, request })
   }
 
   fetchUnlocked(request: UnlockedFetch): UnlockedFetchResult {

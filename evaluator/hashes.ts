@@ -3,8 +3,6 @@ import { Buffer } from 'node:buffer'
 import { createHash, hash } from 'node:crypto'
 import { useHashImplementation } from '../nix/hash.ts'
 
-const SHORT = 512
-
 export function useNodeHashes(): void {
   useHashImplementation({
     create: (algorithm) => {
@@ -12,7 +10,7 @@ export function useNodeHashes(): void {
       return { update: (data) => void state.update(data), digest: () => state.digest() }
     },
     digest: (algorithm, data) => hash(algorithm, data, 'buffer'),
-    // one call is quickest for what is short; what is long isn't copied first
-    base16OfText: (algorithm, text) => (text.length < SHORT ? hash(algorithm, Buffer.from(text, 'latin1'), 'hex') : createHash(algorithm).update(text, 'latin1').digest('hex')),
+    digestOfText: (algorithm, text) => hash(algorithm, Buffer.from(text, 'latin1'), 'buffer'),
+    base16: (algorithm, data) => hash(algorithm, typeof data === 'string' ? Buffer.from(data, 'latin1') : data, 'hex'),
   })
 }

@@ -1,63 +1,92 @@
 /**
- * Ring: nix. From what an expression says of a derivation to its `.drv`: output paths, text, path and hash modulo, in one go. Upstream:
- * derivationStrictInternal in libexpr/primops.cc. An evaluation of a package set spends a fifth of its time here, so what the three
- * texts have in common is printed once (derivation-printer.ts).
+ * Ring: nix. From what an expression says of a derivation to its `.drv`: output paths, path and hash modulo, in one go. Upstream:
+ * derivationStrictInternal in libexpr/primops.cc. An evaluation of a package set makes tens of thousands, most of which nobody reads: so the
+ * text is only hashed here, and printed again for those who want it.
  */
-import { BodyPrinter } from './derivation-printer.ts'
-import { derivationReferences, derivationType, printDerivation, printInputs, printOutputs, type Derivation, type DerivationOutput } from './derivation.ts'
-import { derivationHash, fillOutputPaths, fixedOutputHash, IMPURE_HASH, inputsModulo, type DerivationHash, type DerivationHashLookup } from './derivation-hash.ts'
+import { byteStringOfBytes } from './bytes.ts'
+import { DerivationPrinter, printHead, printHeadModulo, printInputs, printOutputs, printSorted, type PrintableDerivation } from './derivation-printer.ts'
+import { derivationType, type DerivationOutput } from './derivation.ts'
+import { fixedOutputHash, IMPURE_HASH, inputsModulo, type DerivationHash, type DerivationHashLookup } from './derivation-hash.ts'
 import { sha256Base16 } from './hash.ts'
+import { sortedUnique, unionSorted } from './sorting.ts'
 import { makeOutputPath, makeTextPathOfBase16 } from './store-path.ts'
 
-export interface CompletedDerivation {
-  /** With the paths that can be known. */
-  readonly outputs: ReadonlyMap<string, DerivationOutput>
-  readonly aterm: string
+const printer = new DerivationPrinter()
+/** What the printer's buffer still holds: a store that writes each derivation asks for its text at once. */
+let held: { readonly derivation: PrintableDerivation; readonly text: Uint8Array } | undefined
+
+export class CompletedDerivation {
   /** Absolute. */
   readonly drvPath: string
   /** Input derivations and sources, absolute, sorted. */
   readonly references: readonly string[]
   readonly hash: DerivationHash
+  private readonly derivation: PrintableDerivation
+
+  constructor(drvPath: string, references: readonly string[], hash: DerivationHash, derivation: PrintableDerivation) {
+    this.drvPath = drvPath
+    this.references = references
+    this.hash = hash
+    this.derivation = derivation
+  }
+
+  /** With the paths that can be known. */
+  get outputs(): ReadonlyMap<string, DerivationOutput> {
+    return this.derivation.outputs
+  }
+
+  aterm(): string {
+    return held?.derivation === this.derivation ? byteStringOfBytes(held.text) : printSorted(this.derivation)
+  }
 }
 
 /** Outputs that are `deferred` get paths, unless an input is deferred itself; other kinds, and their variables, are as they should be. */
-export function completeDerivation(draft: Derivation, lookup: DerivationHashLookup): CompletedDerivation {
-  const references = derivationReferences(draft)
-  if (draft.dynamicInputs !== undefined) {
-    const filled = fillOutputPaths(draft, lookup)
-    return completed(filled.outputs, printDerivation(filled), draft.name, references, derivationHash(filled, lookup))
-  }
+export function completeDerivation(draft: PrintableDerivation, lookup: DerivationHashLookup): CompletedDerivation {
   const type = derivationType(draft)
-  const printer = new BodyPrinter(draft)
-  const inputs = printInputs(draft.inputDerivations)
-  const names = [...draft.outputs.keys()]
-  if (type !== 'deferred' && type !== 'input-addressed') {
-    const aterm = `Derive(${printer.print(printOutputs(draft.outputs, false), inputs, (name) => draft.env.get(name)!)}`
-    return completed(draft.outputs, aterm, draft.name, references, hashOf(type))
-  }
-  const { deferred, inputs: byHash } = inputsModulo(draft, lookup)
-  const hashed = printInputs(byHash)
-  const outputs = new Map<string, DerivationOutput>()
-  const paths = new Map<string, string>()
-  const masked = deferred ? '' : sha256Base16(`Derive(${printer.print(printOutputs(draft.outputs, true), hashed, () => '')}`)
-  for (const name of names) {
-    const path = deferred ? '' : makeOutputPath(name, masked, draft.name).toString()
-    paths.set(name, path)
-    outputs.set(name, deferred ? { kind: 'deferred' } : { kind: 'input-addressed', path })
-  }
-  const valueOf = (name: string): string => paths.get(name)!
-  const printed = printOutputs(outputs, false)
-  const base16 = sha256Base16(`Derive(${printer.print(printed, hashed, valueOf)}`)
-  return completed(outputs, `Derive(${printer.print(printed, inputs, valueOf)}`, draft.name, references, { base16, deferred, outputs: names })
-
-  function hashOf(kind: 'fixed' | 'floating' | 'impure'): DerivationHash {
-    if (kind === 'impure') return { base16: IMPURE_HASH, deferred: true, outputs: names }
-    if (kind === 'floating') return derivationHash(draft, lookup)
-    return { base16: fixedOutputHash(draft.outputs.get('out') as DerivationOutput & { readonly kind: 'fixed' }), deferred: false, outputs: names }
-  }
+  held = undefined
+  const followsFromText = type === 'input-addressed' || type === 'deferred'
+  printer.writeBody(draft, followsFromText ? draft.outputs : undefined)
+  const { derivation, hash } = followsFromText ? fillOutputs(draft, lookup) : { derivation: draft, hash: hashOf(draft, type, lookup) }
+  const references = referencesOf(draft)
+  const text = printer.withHead(printHead(derivation, printOutputs(derivation.outputs, false)))
+  held = { derivation, text }
+  return new CompletedDerivation(makeTextPathOfBase16(`${draft.name}.drv`, sha256Base16(text), references).toString(), references, hash, derivation)
 }
 
-function completed(outputs: ReadonlyMap<string, DerivationOutput>, aterm: string, name: string, references: readonly string[], hash: DerivationHash): CompletedDerivation {
-  const drvPath = makeTextPathOfBase16(`${name}.drv`, sha256Base16(aterm), references).toString()
-  return { outputs, aterm, drvPath, references, hash }
+/** The paths that follow from the text without them; they are filled into the text that is being printed. */
+function fillOutputs(draft: PrintableDerivation, lookup: DerivationHashLookup): { readonly derivation: PrintableDerivation; readonly hash: DerivationHash } {
+  const { deferred, inputs } = inputsModulo(draft, lookup)
+  const hashed = printInputs(inputs)
+  const names = [...draft.outputs.keys()]
+  const outputs = new Map<string, DerivationOutput>()
+  let { variables } = draft
+  if (deferred) for (const name of names) outputs.set(name, { kind: 'deferred' })
+  else {
+    const masked = sha256Base16(printer.withHead(printHeadModulo(printOutputs(draft.outputs, true), hashed)))
+    const paths = new Map<string, string>()
+    for (const name of names) {
+      const path = makeOutputPath(name, masked, draft.name).toString()
+      paths.set(name, path)
+      outputs.set(name, { kind: 'input-addressed', path })
+    }
+    variables = printer.fillGaps(variables, paths)
+  }
+  const base16 = sha256Base16(printer.withHead(printHeadModulo(printOutputs(outputs, false), hashed)))
+  return { derivation: { ...draft, outputs, variables }, hash: { base16, deferred, outputs: names } }
+}
+
+/** The hash modulo where no path follows from the text that is being printed. */
+function hashOf(draft: PrintableDerivation, type: 'fixed' | 'floating' | 'impure', lookup: DerivationHashLookup): DerivationHash {
+  const outputs = [...draft.outputs.keys()]
+  if (type === 'impure') return { base16: IMPURE_HASH, deferred: true, outputs }
+  if (type === 'fixed') return { base16: fixedOutputHash(draft.outputs.get('out') as DerivationOutput & { readonly kind: 'fixed' }), deferred: false, outputs }
+  const { inputs } = inputsModulo(draft, lookup)
+  return { base16: sha256Base16(printer.withHead(printHeadModulo(printOutputs(draft.outputs, false), printInputs(inputs)))), deferred: true, outputs }
+}
+
+/** All that it refers to. */
+function referencesOf({ inputDerivations, dynamicInputs, inputSources }: PrintableDerivation): readonly string[] {
+  const inputs = sortedUnique([...inputDerivations.keys()])
+  const others = dynamicInputs === undefined ? inputSources : [...inputSources, ...dynamicInputs.keys()]
+  return unionSorted(inputs, sortedUnique(others))
 }

@@ -3,7 +3,8 @@
  * and the output paths that follow from it. Upstream: hashDerivationModulo in libstore/derivations.cc (since 2.36
  * libstore/derivation/modulo.cc).
  */
-import { fixedOutput, derivationType, printDerivationModulo, type Derivation, type DerivationOutput } from './derivation.ts'
+import { fixedOutput, derivationType, type Derivation, type DerivationOutput } from './derivation.ts'
+import { printDerivationModulo } from './derivation-printer.ts'
 import { formatMethodAlgorithm } from './content-address.ts'
 import { FormatError } from './errors.ts'
 import { formatHash, sha256Base16 } from './hash.ts'
@@ -46,7 +47,7 @@ export function hashDerivationModulo(derivation: Derivation, lookup: DerivationH
 }
 
 /** Names of outputs by the hash of the input that they are of, and whether some input's paths aren't known yet. */
-export function inputsModulo(derivation: Derivation, lookup: DerivationHashLookup): { readonly deferred: boolean; readonly inputs: ReadonlyMap<string, readonly string[]> } {
+export function inputsModulo(derivation: Pick<Derivation, 'name' | 'inputDerivations' | 'dynamicInputs'>, lookup: DerivationHashLookup): { readonly deferred: boolean; readonly inputs: ReadonlyMap<string, readonly string[]> } {
   // A deferred output may turn out to be known after all; only floating outputs here or below make it truly so.
   let deferred = (derivation.dynamicInputs?.size ?? 0) > 0
   const inputs = new Map<string, readonly string[]>()

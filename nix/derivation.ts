@@ -1,17 +1,17 @@
 /**
  * Ring: nix. Derivations, and the ATerm text that a `.drv` file holds. Upstream: libstore/derivations.cc,
  * libstore/derivation/aterm.cc. Every string is a byte string (a character is a byte).
+ * derivation-printer.ts prints them.
  *
  * The parser accepts what Nix prints, and is stricter than Nix where Nix forgives what it never writes: separators are
  * required and nothing may follow the end, so that a parsed derivation prints as the text it came from, provided its
  * lists were sorted.
  */
-import { parseMethodAlgorithm, formatMethodAlgorithm, type ContentAddressMethod } from './content-address.ts'
+import { parseMethodAlgorithm, type ContentAddressMethod } from './content-address.ts'
 import { AtermReader } from './aterm.ts'
-import { BodyPrinter, printNames } from './derivation-printer.ts'
+import { printDerivation } from './derivation-printer.ts'
 import { FormatError } from './errors.ts'
-import { formatHash, hashBytes, parseHashDigits, type Hash, type HashAlgorithm } from './hash.ts'
-import { sortedUnique } from './sorting.ts'
+import { hashBytes, parseHashDigits, type Hash, type HashAlgorithm } from './hash.ts'
 import { makeFixedOutputPath, makeTextPath, outputPathName, parseStorePath, type StorePath } from './store-path.ts'
 
 export type DerivationOutput =
@@ -159,65 +159,6 @@ export function fixedOutput(derivation: string, outputName: string, method: Cont
   return { kind: 'fixed', path, method, hash }
 }
 
-/** The text of a `.drv`, its maps and sets sorted as Nix sorts them. */
-export function printDerivation(derivation: Derivation): string {
-  const inputs = [...derivation.inputDerivations]
-  for (const [path] of derivation.dynamicInputs ?? []) if (!derivation.inputDerivations.has(path)) inputs.push([path, []])
-  const dynamic = (derivation.dynamicInputs?.size ?? 0) > 0
-  const entries = inputs.sort(byKey).map(([path, outputs]) => {
-    const below = derivation.dynamicInputs?.get(path)
-    return `("${path}",${printInput({ outputs, dynamic: below ?? new Map() })})`
-  })
-  return (dynamic ? 'DrvWithVersion("xp-dyn-drv",' : 'Derive(') + printBody(derivation, entries, false)
-}
-
-function printInput(input: DynamicInput): string {
-  const outputs = printNames(input.outputs)
-  if (input.dynamic.size === 0) return outputs
-  const below = [...input.dynamic].sort(byKey).map(([outputName, node]) => `("${outputName}",${printInput(node)})`)
-  return `(${outputs},[${below.join(',')}])`
-}
-
-/**
- * The text with other input derivations in place of its own, and, if wanted, without its own output paths: what
- * hash-modulo hashes. `inputs` maps a hash in base 16 to output names.
- */
-export function printDerivationModulo(derivation: Derivation, inputs: ReadonlyMap<string, readonly string[]>, maskOutputs: boolean): string {
-  return `Derive(${printBody(derivation, [printInputs(inputs)], maskOutputs)}`
-}
-
-/** The list of inputs without its brackets: by `.drv` path, or by hash. */
-export function printInputs(inputs: ReadonlyMap<string, readonly string[]>): string {
-  const keys = sortedUnique([...inputs.keys()])
-  let text = ''
-  for (let i = 0; i < keys.length; i++) text += `${i === 0 ? '' : ','}("${keys[i]!}",${printNames(inputs.get(keys[i]!)!)})`
-  return text
-}
-
-function printBody(derivation: Derivation, inputs: readonly string[], maskOutputs: boolean): string {
-  const { outputs, env } = derivation
-  return new BodyPrinter(derivation).print(printOutputs(outputs, maskOutputs), inputs.join(','), (name) => (maskOutputs ? '' : env.get(name)!))
-}
-
-/** The list of outputs without its brackets. */
-export function printOutputs(outputs: ReadonlyMap<string, DerivationOutput>, maskOutputs: boolean): string {
-  return [...outputs].sort(byKey).map(([outputName, output]) => `("${outputName}",${printOutput(output, maskOutputs)})`).join(',')
-}
-
-function printOutput(output: DerivationOutput, mask: boolean): string {
-  switch (output.kind) {
-    case 'input-addressed': return `"${mask ? '' : output.path}","",""`
-    case 'fixed': return `"${mask ? '' : output.path}","${formatMethodAlgorithm(output.method, output.hash.algorithm)}","${formatHash(output.hash, 'base16')}"`
-    case 'floating': return `"","${formatMethodAlgorithm(output.method, output.algorithm)}",""`
-    case 'deferred': return '"","",""'
-    case 'impure': return `"","${formatMethodAlgorithm(output.method, output.algorithm)}","impure"`
-  }
-}
-
-function byKey(left: readonly [string, unknown], right: readonly [string, unknown]): number {
-  return left[0] < right[0] ? -1 : left[0] > right[0] ? 1 : 0
-}
-
 /** All that a `.drv` refers to: its input derivations and sources, absolute, sorted. */
 export function derivationReferences(derivation: Derivation): string[] {
   return [...new Set([...derivation.inputDerivations.keys(), ...(derivation.dynamicInputs?.keys() ?? []), ...derivation.inputSources])].sort()
@@ -229,7 +170,7 @@ export function derivationPath(derivation: Derivation, aterm: string = printDeri
 }
 
 /** What its outputs have in common. FormatError where Nix allows no such mixture. */
-export function derivationType(derivation: Derivation): DerivationType {
+export function derivationType(derivation: Pick<Derivation, 'outputs'>): DerivationType {
   let type: DerivationType | undefined
   let algorithm: HashAlgorithm | undefined
   for (const [outputName, output] of derivation.outputs) {

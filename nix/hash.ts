@@ -31,8 +31,9 @@ export type HashFactory = (algorithm: HashAlgorithm) => IncrementalHash
 export interface HashImplementation {
   readonly create: HashFactory
   readonly digest: (algorithm: HashAlgorithm, data: Uint8Array) => Uint8Array
-  /** Base 16 of the hash of a byte string: where an engine takes strings, derivations need no bytes in between. */
-  readonly base16OfText?: (algorithm: HashAlgorithm, text: string) => string
+  /** The same of a byte string, and in base 16: where an engine can do these in one call. */
+  readonly digestOfText?: (algorithm: HashAlgorithm, text: string) => Uint8Array
+  readonly base16?: (algorithm: HashAlgorithm, data: Uint8Array | string) => string
 }
 
 export const HASH_SIZE: Readonly<Record<HashAlgorithm, number>> = { md5: 16, sha1: 20, sha256: 32, sha512: 64 }
@@ -61,12 +62,17 @@ export function createHash(algorithm: HashAlgorithm): IncrementalHash {
 
 /** The hash of bytes, or of a byte string. */
 export function hashBytes(algorithm: HashAlgorithm, data: Uint8Array | string): Hash {
-  return { algorithm, bytes: implementation.digest(algorithm, typeof data === 'string' ? bytesOfByteString(data) : data) }
+  return { algorithm, bytes: digest(algorithm, data) }
 }
 
-/** SHA-256 of a byte string in base 16: what hash-modulo and store paths are made of. */
-export function sha256Base16(data: string): string {
-  return implementation.base16OfText?.('sha256', data) ?? encodeBase16(implementation.digest('sha256', bytesOfByteString(data)))
+/** SHA-256 of bytes, or of a byte string, in base 16: what hash-modulo and store paths are made of. */
+export function sha256Base16(data: Uint8Array | string): string {
+  return implementation.base16?.('sha256', data) ?? encodeBase16(digest('sha256', data))
+}
+
+function digest(algorithm: HashAlgorithm, data: Uint8Array | string): Uint8Array {
+  if (typeof data !== 'string') return implementation.digest(algorithm, data)
+  return implementation.digestOfText?.(algorithm, data) ?? implementation.digest(algorithm, bytesOfByteString(data))
 }
 
 /** A hash xor-folded to `size` bytes, as store paths use it. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { derivationPath, parseDerivation, printDerivation } from './derivation.ts'
+import { derivationPath, parseDerivation } from './derivation.ts'
+import { printDerivation } from './derivation-printer.ts'
 import { needsResolution, resolveDerivation } from './resolve.ts'
 import { dynamicPlaceholder } from './placeholder.ts'
 import { ModuloHash, rewriteStream, rewriteString, Rewriter } from './rewriting.ts'

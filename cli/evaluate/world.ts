@@ -39,7 +39,7 @@ export function openWorld(options: EvaluateOptions): World {
     journal: {},
     asksForUnknownPaths: false,
     scratchFolder: () => (scratch ??= mkdtempSync(join(tmpdir(), 'firn-eval-'))),
-    add: (addition) => store?.add(addition),
+    ...(store !== undefined && { add: (addition) => store.add(addition) }),
     record: () => undefined,
     trace: printMessage,
     answerNow: (need) => fetchHere(need, { cache: join(options.home, 'repositories'), store: storeFolder }),

@@ -2,14 +2,14 @@
  * Ring: eval. `derivationStrict` and `placeholder`. Upstream counterpart: derivationStrictInternal in src/libexpr/primops.cc.
  */
 import { completeDerivation, type CompletedDerivation } from '../../nix/derivation-completion.ts'
-import { fixedOutput, parseDerivation, type Derivation, type DerivationOutput } from '../../nix/derivation.ts'
+import { fixedOutput, type DerivationOutput } from '../../nix/derivation.ts'
+import type { PrintableDerivation } from '../../nix/derivation-printer.ts'
 import { FormatError } from '../../nix/errors.ts'
 import type { ContentAddressMethod } from '../../nix/content-address.ts'
 import { isHashAlgorithm, type HashAlgorithm } from '../../nix/hash.ts'
 import { hashPlaceholder, upstreamPlaceholder } from '../../nix/placeholder.ts'
-import { derivationName, parseStorePath, storePathNameProblem } from '../../nix/store-path.ts'
+import { storePathNameProblem } from '../../nix/store-path.ts'
 import type { Evaluator } from '../evaluator.ts'
-import { guarded } from '../files.ts'
 import { showLocation } from '../printing/locations.ts'
 import { jsonString, valueToJson } from '../printing/to-json.ts'
 import { callSite } from '../runtime/call.ts'
@@ -20,18 +20,20 @@ import { machine } from '../runtime/machine.ts'
 import { NO_SITE } from '../runtime/site.ts'
 import { speculate } from '../runtime/speculate.ts'
 import { force } from '../runtime/thunk.ts'
-import { ContextBuilder, singleContext } from '../values/context.ts'
-import { attributesOf } from '../values/make.ts'
-import { ContextString, type Attributes, type Slot, type Value } from '../values/value.ts'
+import { ContextBuilder, contextsOf } from '../values/context.ts'
+import { layoutOf } from '../values/layout.ts'
+import { Attributes, ContextString, type Slot, type Value } from '../values/value.ts'
 import { builtin, type BuiltinFamily } from './definition.ts'
-import { DynamicInputs, isDynamic } from './dynamic-derivations.ts'
+import { inputsOf } from './derivation-inputs.ts'
 import { hashOfSetting } from './hashes.ts'
 
 /** What the attributes said, before it becomes a derivation. */
 interface Draft {
   readonly name: string
   readonly context: ContextBuilder
-  readonly env: Map<string, string>
+  /** Names of variables, sorted, and their values. */
+  readonly names: string[]
+  readonly values: string[]
   readonly args: string[]
   readonly json: string[] | undefined
   builder: string
@@ -71,7 +73,7 @@ function instantiate(evaluator: Evaluator, name: string, attributes: Attributes)
   const isStructured = structured !== undefined && forceBoolean(structured, 'while evaluating the `__structuredAttrs` attribute passed to builtins.derivationStrict', NO_SITE)
   const ignoreNulls = ignoreNullsSlot !== undefined && forceBoolean(ignoreNullsSlot, 'while evaluating the `__ignoreNulls` attribute passed to builtins.derivationStrict', NO_SITE)
   const draft: Draft = {
-    name, context: new ContextBuilder(), env: new Map(), args: [], json: isStructured ? [] : undefined, builder: '', system: '', outputs: ['out'],
+    name, context: new ContextBuilder(), names: [], values: [], args: [], json: isStructured ? [] : undefined, builder: '', system: '', outputs: ['out'],
     contentAddressed: false, impure: false, outputHash: undefined, outputHashAlgorithm: undefined, method: undefined,
   }
   const { names, locations } = attributes.layout
@@ -87,7 +89,7 @@ function instantiate(evaluator: Evaluator, name: string, attributes: Attributes)
       throw error
     }
   })
-  if (draft.json !== undefined) draft.env.set('__json', `{${draft.json.join(',')}}`)
+  if (draft.json !== undefined) setVariable(draft, '__json', `{${draft.json.join(',')}}`)
   return finish(evaluator, draft)
 }
 
@@ -110,7 +112,9 @@ function processAttribute(evaluator: Evaluator, draft: Draft, key: string, slot:
     if (key !== '__structuredAttrs') processStructured(evaluator, draft, key, slot)
   } else {
     const text = coerceToString(evaluator, slot, draft.context, VARIABLE, NO_SITE)
-    draft.env.set(key, text)
+    // attributes come sorted
+    draft.names.push(key)
+    draft.values.push(text)
     if (SETTINGS.has(key)) applySetting(draft, key, text, () => text.split(/[ \t\n\r]+/).filter((part) => part !== ''))
   }
 }
@@ -174,9 +178,18 @@ function checkOutputs(names: readonly string[]): string[] {
   return [...outputs].sort()
 }
 
+/** Adds a variable that is no attribute, or takes an attribute's place. */
+function setVariable({ names, values }: Draft, name: string, value: string): void {
+  let at = names.length
+  while (at > 0 && names[at - 1]! >= name) at--
+  const replaced = names[at] === name ? 1 : 0
+  names.splice(at, replaced, name)
+  values.splice(at, replaced, value)
+}
+
 function finish(evaluator: Evaluator, draft: Draft): Value {
   const { name, outputs } = draft
-  const { inputDerivations, dynamicInputs, inputSources } = inputsOf(evaluator, draft.context)
+  const { inputDerivations, dynamicInputs, inputSources } = inputsOf(evaluator, draft.context.build())
   if (draft.builder === '') throw new EvaluationError('eval', 'required attribute \'builder\' missing')
   if (draft.system === '') throw new EvaluationError('eval', 'required attribute \'system\' missing')
   const onlyOut = outputs.length === 1 && outputs[0] === 'out'
@@ -184,40 +197,52 @@ function finish(evaluator: Evaluator, draft: Draft): Value {
     throw new EvaluationError('eval', 'derivation names are allowed to end in \'.drv\' only if they produce a single derivation file')
   }
   const made = new Map<string, DerivationOutput>()
-  const { env } = draft
   if (draft.outputHash !== undefined) {
     if (!onlyOut) throw new EvaluationError('eval', 'multiple outputs are not supported in fixed-output derivations')
     const hash = hashOfSetting(evaluator, draft.outputHash, draft.outputHashAlgorithm)
     const output = fixedOutput(name, 'out', draft.method ?? 'flat', hash)
-    env.set('out', output.path)
+    setVariable(draft, 'out', output.path)
     made.set('out', output)
   } else if (draft.contentAddressed || draft.impure) {
     if (draft.contentAddressed && draft.impure) throw new EvaluationError('eval', 'derivation cannot be both content-addressed and impure')
     const kind = draft.impure ? 'impure' : 'floating'
     for (const output of outputs) {
-      env.set(output, hashPlaceholder(output))
+      setVariable(draft, output, hashPlaceholder(output))
       made.set(output, { kind, method: draft.method ?? 'nar', algorithm: draft.outputHashAlgorithm ?? 'sha256' })
     }
   } else {
     for (const output of outputs) {
-      env.set(output, '')
+      setVariable(draft, output, '')
       made.set(output, { kind: 'deferred' })
     }
   }
-  const draftDerivation: Derivation = { name, outputs: made, inputDerivations, ...(dynamicInputs !== undefined && { dynamicInputs }), inputSources, system: draft.system, builder: draft.builder, args: draft.args, env }
-  return write(evaluator, inNixTerms(() => completeDerivation(draftDerivation, evaluator.derivationHashOf)))
+  const derivation: PrintableDerivation = { name, outputs: made, inputDerivations, ...(dynamicInputs !== undefined && { dynamicInputs }), inputSources, system: draft.system, builder: draft.builder, args: draft.args, variables: { names: draft.names, values: draft.values } }
+  return write(evaluator, inNixTerms(() => completeDerivation(derivation, evaluator.derivationHashOf)))
 }
 
-function write(evaluator: Evaluator, { drvPath, aterm, outputs, references, hash }: CompletedDerivation): Value {
-  if (!evaluator.derivationHashes.has(drvPath)) {
-    evaluator.derivationHashes.set(drvPath, hash)
-    evaluator.io.addDerivation(drvPath, aterm, references)
+function write(evaluator: Evaluator, derivation: CompletedDerivation): Value {
+  evaluator.addDerivation(derivation)
+  const { drvPath, outputs } = derivation
+  const contexts = contextsOf(drvPath)
+  const values: Slot[] = [new ContextString(drvPath, contexts.deep)]
+  for (const [output, kind] of outputs) values.push(new ContextString('path' in kind ? kind.path : upstreamPlaceholder(drvPath, output), contexts.built(output)))
+  const { layout, order } = layoutOfResult(outputs)
+  return new Attributes(layout, order.map((i) => values[i]!))
+}
+
+/** Derivations have few different lists of outputs: with one layout for each, selections from them are quick. */
+const resultLayouts = new Map<string, ReturnType<typeof layoutOf>>()
+const RESULT_LAYOUTS_LIMIT = 1000
+
+function layoutOfResult(outputs: ReadonlyMap<string, unknown>): ReturnType<typeof layoutOf> {
+  const names = [...outputs.keys()]
+  const key = names.join('\0')
+  let known = resultLayouts.get(key)
+  if (known === undefined) {
+    if (resultLayouts.size >= RESULT_LAYOUTS_LIMIT) resultLayouts.clear()
+    resultLayouts.set(key, (known = layoutOf(['drvPath', ...names])))
   }
-  const entries: [string, Slot][] = [['drvPath', new ContextString(drvPath, singleContext('deep', drvPath))]]
-  for (const [output, kind] of outputs) {
-    entries.push([output, new ContextString('path' in kind ? kind.path : upstreamPlaceholder(drvPath, output), singleContext('built', drvPath, output))])
-  }
-  return attributesOf(entries)
+  return known
 }
 
 function inNixTerms<T>(work: () => T): T {
@@ -227,44 +252,6 @@ function inNixTerms<T>(work: () => T): T {
     if (error instanceof FormatError) throw new EvaluationError('eval', error.message, { cause: error })
     throw error
   }
-}
-
-/** What the strings of a derivation refer to becomes its inputs. */
-function inputsOf(evaluator: Evaluator, context: ContextBuilder): Pick<Derivation, 'inputDerivations' | 'dynamicInputs' | 'inputSources'> {
-  const inputDerivations = new Map<string, string[]>()
-  const dynamic = new DynamicInputs()
-  const sources = new Set<string>()
-  const addOutput = (drvPath: string, output: string) => {
-    const known = inputDerivations.get(drvPath)
-    if (known === undefined) inputDerivations.set(drvPath, [output])
-    else if (!known.includes(output)) known.push(output)
-  }
-  const seen = new Set<string>()
-  const addClosure = (drvPath: string) => {
-    const pending = [drvPath]
-    for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
-      if (seen.has(path)) continue
-      seen.add(path)
-      sources.add(path)
-      if (!path.endsWith('.drv')) {
-        pending.push(...evaluator.referencesOf(path))
-        continue
-      }
-      const at = path
-      const derivation = parseDerivation(guarded(at, () => evaluator.io.readDerivation(at)), derivationName(parseStorePath(at)))
-      for (const output of derivation.outputs.keys()) addOutput(path, output)
-      pending.push(...derivation.inputDerivations.keys(), ...derivation.inputSources)
-    }
-  }
-  for (const element of context.build()?.elements ?? []) {
-    if (element.kind === 'built' && isDynamic(element.path)) dynamic.add(element.path, element.output)
-    else if (element.kind === 'built') addOutput(element.path, element.output)
-    else if (element.kind === 'opaque') sources.add(element.path)
-    else addClosure(element.path)
-  }
-  for (const outputs of inputDerivations.values()) outputs.sort()
-  const dynamicInputs = dynamic.build()
-  return { inputDerivations, ...(dynamicInputs !== undefined && { dynamicInputs }), inputSources: [...sources].sort() }
 }
 
 export const derivations: BuiltinFamily = (evaluator) => [

@@ -12,6 +12,8 @@ export interface ContextElement {
   /** Of `built` only, else empty. */
   readonly output: string
   readonly id: number
+  /** The builder that took it last. */
+  takenBy: number
 }
 
 /** An immutable set of elements, never empty: a string without context is a plain JavaScript string. */
@@ -67,40 +69,90 @@ export function unionOf(left: StringContext | undefined, right: StringContext | 
   return left.union(right)
 }
 
-const interned = new Map<string, StringContext>()
+/** The contexts that refer to one path. */
+export class PathContexts {
+  private readonly path: string
+  private opaqueContext: StringContext | undefined = undefined
+  private deepContext: StringContext | undefined = undefined
+  /** By output: there are few. */
+  private readonly builtContexts: StringContext[] = []
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  get opaque(): StringContext {
+    return (this.opaqueContext ??= contextOf('opaque', this.path, ''))
+  }
+
+  get deep(): StringContext {
+    return (this.deepContext ??= contextOf('deep', this.path, ''))
+  }
+
+  built(output: string): StringContext {
+    for (const known of this.builtContexts) if (known.elements[0]!.output === output) return known
+    const context = contextOf('built', this.path, output)
+    this.builtContexts.push(context)
+    return context
+  }
+}
+
 let nextId = 1
 
-/** The context with one element: interned, so that equal references are one object. */
-export function singleContext(kind: ContextElement['kind'], path: string, output = ''): StringContext {
-  const key = kind === 'opaque' ? path : kind === 'deep' ? `=${path}` : `!${output}!${path}`
-  let found = interned.get(key)
-  if (found === undefined) interned.set(key, (found = new StringContext([{ kind, path, output, id: nextId++ }])))
+function contextOf(kind: ContextElement['kind'], path: string, output: string): StringContext {
+  return new StringContext([{ kind, path, output, id: nextId++, takenBy: 0 }])
+}
+
+const interned = new Map<string, PathContexts>()
+
+/** The contexts of a path are interned, so that equal references are one object. */
+export function contextsOf(path: string): PathContexts {
+  let found = interned.get(path)
+  if (found === undefined) interned.set(path, (found = new PathContexts(path)))
   return found
 }
 
+/** The context with one element. */
+export function singleContext(kind: ContextElement['kind'], path: string, output = ''): StringContext {
+  const contexts = contextsOf(path)
+  return kind === 'built' ? contexts.built(output) : contexts[kind]
+}
+
+let nextBuilder = 1
+
 /** Gathers elements one by one (long lists of derivations), without a set in between for each step. */
 export class ContextBuilder {
-  private current: StringContext | undefined = undefined
-  private pending: Map<number, ContextElement> | undefined = undefined
+  private readonly number = nextBuilder++
+  private first: StringContext | undefined = undefined
+  /** Once there is a second context: marked as taken, in any order. */
+  private elements: ContextElement[] | undefined = undefined
 
   add(context: StringContext | undefined): void {
-    if (context === undefined || context === this.current) return
-    if (this.current === undefined && this.pending === undefined) {
-      this.current = context
+    if (context === undefined || context === this.first) return
+    if (this.first === undefined) {
+      this.first = context
       return
     }
-    if (this.pending === undefined) {
-      this.pending = new Map()
-      for (const element of this.current!.elements) this.pending.set(element.id, element)
-      this.current = undefined
+    if (this.elements === undefined) {
+      this.elements = []
+      this.take(this.first)
     }
-    for (const element of context.elements) this.pending.set(element.id, element)
+    this.take(context)
+  }
+
+  /** A mark can be lost to another builder that is at work in between: then an element comes twice, and `build` sees it. */
+  private take(context: StringContext): void {
+    for (const element of context.elements) {
+      if (element.takenBy === this.number) continue
+      element.takenBy = this.number
+      this.elements!.push(element)
+    }
   }
 
   build(): StringContext | undefined {
-    if (this.pending === undefined) return this.current
-    if (this.pending.size === 0) return undefined
-    return new StringContext([...this.pending.values()].sort((a, b) => a.id - b.id))
+    if (this.elements === undefined) return this.first
+    const sorted = this.elements.sort((a, b) => a.id - b.id)
+    return new StringContext(sorted.filter((element, i) => i === 0 || element !== sorted[i - 1]))
   }
 }
 

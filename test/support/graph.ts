@@ -3,7 +3,8 @@
  * shell command each. What Nix would instantiate: output paths follow from the inputs by hash modulo.
  */
 import { readFileSync } from 'node:fs'
-import { type Derivation, derivationPath, derivationReferences, printDerivation } from '../../nix/derivation.ts'
+import { type Derivation, derivationPath, derivationReferences } from '../../nix/derivation.ts'
+import { printDerivation } from '../../nix/derivation-printer.ts'
 import { derivationHash, type DerivationHash, fillOutputPaths } from '../../nix/derivation-hash.ts'
 import { hashBytes, parseHash } from '../../nix/hash.ts'
 import { narOfFile } from '../../nix/nar-writer.ts'
