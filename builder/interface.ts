@@ -95,6 +95,8 @@ export interface ReapReport {
  */
 export interface BuildDriver {
   readonly name: string
+  /** A build is about to be run: what takes time and needs to know nothing of it may begin. Changes nothing that can be seen, and never fails. */
+  prepare?(): void
   run(request: BuildRequest, options?: BuildOptions): Promise<BuildResult>
   /** Kills and deletes whatever an earlier driver with the same owner left behind. Call it before the first `run`. */
   reap(): Promise<ReapReport>

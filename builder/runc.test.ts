@@ -7,9 +7,11 @@ import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { FirnError } from '../contract/errors.ts'
-import { isInstalled } from './container/runtime.ts'
+import { cgroupHierarchies, cgroupProcesses, cpuHierarchy, isInstalled } from './container/runtime.ts'
 import { openRuncDriver, type RuncSettings } from './runc.ts'
 import { fileInput, NO_LIMITS, openTestDriver, pathNamed, runForLog, shellRequest, type TestDriver } from './testing/fixtures.ts'
+
+const hierarchies = await cgroupHierarchies()
 
 for (const runtime of ['runc', 'crun'] as const) {
   describe(runtime, { skip: !await isInstalled(runtime) && `${runtime} is not installed` }, () => {
@@ -57,6 +59,37 @@ for (const runtime of ['runc', 'crun'] as const) {
       } finally {
         await close()
       }
+    })
+
+    test('what the niceness is among cgroups, a build\'s cgroup has', async (context) => {
+      if (cpuHierarchy(hierarchies, 'firn-test-probe') === undefined) return context.skip('no cgroup can be made here')
+      for (const [niceness, shares] of [[0, 1024], [7, 215], [19, 15]] as const) {
+        const { driver, settings, close } = await openTestDriver({ runtime, niceness })
+        try {
+          let seen: readonly (readonly [string, number])[] = []
+          await runForLog(driver, shellRequest('echo; sleep 0.3'), { onLog: () => void (seen = weightsOf(`firn-${settings.owner}-`)) })
+          assert.equal(seen.length, 1)
+          const [file, value] = seen[0]!
+          // runtimes turn shares into a weight by one formula or another: 1024 are 39 or 100
+          if (file === 'cpu.weight') assert.equal(value < 39, niceness > 0, `a weight of ${value} for niceness ${niceness}`)
+          else assert.equal(value, shares)
+        } finally {
+          await close()
+        }
+      }
+    })
+
+    test('a driver that is told of a build beforehand gets ready, and what it does then is not seen', async () => {
+      const cgroups = readFileSync('/proc/self/cgroup', 'utf8')
+      const { driver, close } = await openTestDriver({ runtime })
+      driver.prepare!()
+      assert.deepEqual((await runForLog(driver, shellRequest('exit 3'))).end, { kind: 'exited', exitCode: 3 })
+      driver.prepare!()
+      await close()
+      // its launcher is ending, or none was started: nothing to say
+      driver.prepare!()
+      await close()
+      assert.equal(readFileSync('/proc/self/cgroup', 'utf8'), cgroups)
     })
 
     test('outputs are found on the disk, inputs and other builds\' folders are not writable', async () => {
@@ -171,6 +204,12 @@ for (const runtime of ['runc', 'crun'] as const) {
   })
 }
 
+test('the file of a cgroup\'s processes is found where this process is in it', { skip: hierarchies.length === 0 && 'no cgroups here' }, () => {
+  const file = cgroupProcesses(hierarchies)
+  assert.ok(file !== undefined && readFileSync(file, 'utf8').split('\n').includes(String(process.pid)), file)
+  assert.equal(cgroupProcesses(['/nowhere']), undefined)
+})
+
 test('what a machine lacks is named', async () => {
   const folder = join(tmpdir(), 'firn-lacks')
   const lacks = async (settings: Partial<RuncSettings>, message: RegExp): Promise<void> =>
@@ -190,6 +229,12 @@ function assertNothingLeft({ settings }: TestDriver): void {
     const folder = join('/sys/fs/cgroup', hierarchy)
     if (lstatSync(folder).isDirectory()) assert.deepEqual(readdirSync(folder).filter((name) => name.startsWith(prefix)), [], folder)
   }
+}
+
+/** Shares or weights of cgroups whose names begin so, by the name of their file. */
+function weightsOf(prefix: string): (readonly [string, number])[] {
+  const folders = hierarchies.flatMap((hierarchy) => readdirSync(hierarchy).filter((name) => name.startsWith(prefix)).map((name) => join(hierarchy, name)))
+  return folders.flatMap((folder) => ['cpu.shares', 'cpu.weight'].filter((file) => existsSync(join(folder, file))).map((file) => [file, Number(readFileSync(join(folder, file), 'utf8'))] as const))
 }
 
 function processesNamed(marker: string): number {

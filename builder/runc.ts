@@ -14,13 +14,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { FirnError } from '../contract/errors.ts'
 import { STORE_DIRECTORY } from '../nix/store-path.ts'
 import { deviceNode, identityOf, isPrivileged, SlotPool } from './container/identity.ts'
-import { Launcher, type LaunchDescriptor, type Launched, type LaunchedEnd } from './container/launcher.ts'
+import { HYBRID_CGROUPS, Launcher, type LaunchDescriptor, type Launched, type LaunchedEnd } from './container/launcher.ts'
 import { LogPipes, closePipeWriter, type LogPipe } from './container/log-pipes.ts'
-import { BUILD_FOLDER, ociSpecOf, printOciSpec, type Identity } from './container/oci-spec.ts'
+import { BUILD_FOLDER, cpuSharesOf, ociSpecOf, printOciSpec, type Identity } from './container/oci-spec.ts'
 import { openOutsideNetwork, OUTSIDE_NAME_SERVER, slirpMissing, type OutsideNetwork, type OutsideNetworkSettings } from './container/outside-network.ts'
 import { reapContainers, removalOf, removeTree } from './container/reap.ts'
 import { makeRootFolder } from './container/root-folder.ts'
-import { cgroupHierarchies, deleteContainer, findShell, isInstalled, killContainer, peakMemory, runCommand, runtimeErrors, runtimeFault, signalOf, unexecutable, type Runtime } from './container/runtime.ts'
+import { cgroupHierarchies, cgroupProcesses, cpuHierarchy, deleteContainer, findShell, isInstalled, killContainer, peakMemory, runCommand, runtimeErrors, runtimeFault, signalOf, unexecutable, type Runtime } from './container/runtime.ts'
 import { STARTER_PATH, starterProgram } from './container/starter.ts'
 import { Watch } from './container/watch.ts'
 import type { BuildDriver, BuildEnd, BuildOptions, BuildRequest, BuildResult, ReapReport } from './interface.ts'
@@ -70,6 +70,9 @@ class RuncDriver implements BuildDriver {
   /** Of the builds' folder in the driver's mount namespace. */
   readonly #folderInside: string
   readonly #launcher: Launcher
+  /** `cgroup.procs` of this process, and so of the launcher. */
+  readonly #processes: string | undefined
+  readonly #cpuShares: number | undefined
   readonly #slots = new SlotPool()
   readonly #coreHardLimit = hardCoreLimit()
   readonly #userNamespace = hasUserNamespaces()
@@ -83,8 +86,11 @@ class RuncDriver implements BuildDriver {
     this.name = settings.runtime
     this.#settings = settings
     this.#shell = shell
-    this.#hierarchies = hierarchies
+    this.#hierarchies = hierarchies.filter((folder) => folder !== HYBRID_CGROUPS)
     this.#prefix = `firn-${settings.owner}-`
+    this.#processes = cgroupProcesses(this.#hierarchies)
+    // a runtime that may make no cgroups would fail over shares of one
+    this.#cpuShares = cpuHierarchy(this.#hierarchies, `${this.#prefix}probe`) === undefined ? undefined : cpuSharesOf(settings.niceness ?? 0)
     const runFolder = join(runtimeDirectory(), `firn-${settings.owner}`)
     this.#folderInside = join(runFolder, 'builds')
     this.#runtime = { name: settings.runtime, program, stateFolder: join(runFolder, 'state') }
@@ -109,6 +115,10 @@ class RuncDriver implements BuildDriver {
     await this.#launcher.close()
     if (this.#shared !== undefined) await removeTree(this.#shared)
     rmSync(join(this.#folderInside, '..'), { recursive: true, force: true })
+  }
+
+  prepare(): void {
+    if (this.#processes !== undefined) this.#launcher.prepare(this.#processes)
   }
 
   async run(request: BuildRequest, options: BuildOptions = {}): Promise<BuildResult> {
@@ -179,6 +189,7 @@ class RuncDriver implements BuildDriver {
         coreHardLimit: this.#coreHardLimit,
         arch: process.arch,
         cgroup: `/${id}`,
+        ...(this.#cpuShares !== undefined && { cpuShares: this.#cpuShares }),
         ...(network && { networkHook: network.hook }),
         hostNetwork: outside && !isolated,
         ...(this.#starter && { starter: STARTER_PATH }),

@@ -120,7 +120,7 @@ export function settingsSchema(machine: Machine) {
       outsideNetwork: choice('isolated', 'host').default('isolated').meta(note('Network of fixed-output builds: one of their own, by slirp4netns, from which neither this machine nor the farm\'s services can be reached, or the machine\'s.')),
       blockedAddresses: list().default([]).meta(note('Further addresses (IPv4, or prefixes such as "10.0.0.0/8") that fixed-output builds must not reach.')),
       allowedAddresses: list().default([]).meta(note('Addresses of this machine or of the farm\'s services that they may reach all the same: a mirror or a proxy.')),
-      niceness: count(0).max(19).default(10).meta(note('How far builds (under runc and crun) stand back behind everything else on the machine: 0 not at all, 19 most. The farm\'s own processes go first, so that a machine full of compilers still answers, and hands out the next build at once.')),
+      niceness: count(0).max(19).default(10).meta(note('How far builds (under runc and crun) stand back behind everything else on the machine: 0 not at all, 19 most. With each step a build gets a fifth less of the processors that others want too, as a process and as a cgroup. The farm\'s own processes go first, so that a machine full of compilers still answers, and hands out the next build at once.')),
       keepFailed: flag().default(false).meta(note('Keep the build folder of a failed build, and say where it is.')),
     }).prefault({}).meta(note('How builds are run.')),
 

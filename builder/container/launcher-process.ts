@@ -3,14 +3,18 @@
  * fork of it costs little. It ends with its parent; what it started does not.
  */
 import { spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, writeFile } from 'node:fs'
 import { constants, getPriority, setPriority } from 'node:os'
-import type { LaunchMessage, LaunchRequest } from './launcher.ts'
+import type { LaunchMessage, LaunchRequest, PrepareRequest } from './launcher.ts'
 
 const say = (message: LaunchMessage): void => void process.send!(message)
 
 process.on('disconnect', () => process.exit(0))
-process.on('message', (request: LaunchRequest) => launch(request))
+process.on('message', (request: LaunchRequest | PrepareRequest) => {
+  if (request.kind === 'launch') launch(request)
+  // '0' is the writer; where it may not, containers start as they would have
+  else writeFile(request.file, '0', () => undefined)
+})
 // what it starts inherits its niceness
 setPriority(Math.min(getPriority() + Number(process.argv[2]), constants.priority.PRIORITY_LOW))
 say({ kind: 'ready' })

@@ -20,10 +20,17 @@ export interface LaunchDescriptor {
 }
 
 export interface LaunchRequest {
+  readonly kind: 'launch'
   readonly id: number
   readonly command: readonly string[]
   /** None: standard streams are /dev/null. */
   readonly descriptors: readonly LaunchDescriptor[]
+}
+
+/** Lets the kernel get ready for a process to change its cgroup. The file is `cgroup.procs` of the launcher's own. */
+export interface PrepareRequest {
+  readonly kind: 'prepare'
+  readonly file: string
 }
 
 export type LaunchMessage =
@@ -55,7 +62,8 @@ interface Running {
   readonly pending: Map<number, Pending>
 }
 
-const HYBRID_CGROUPS = '/sys/fs/cgroup/unified'
+/** Where the second version of cgroups is mounted beside the first; hidden from what the launcher starts. */
+export const HYBRID_CGROUPS = '/sys/fs/cgroup/unified'
 const PROGRAM = fileURLToPath(new URL('./launcher-process.ts', import.meta.url))
 // it keeps a table of children and nothing else
 const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--max-old-space-size=128', '--max-semi-space-size=1', '--v8-pool-size=1']
@@ -91,11 +99,23 @@ export class Launcher {
     one.ended.promise.catch(() => undefined)
     running.pending.set(id, one)
     running.child.channel?.ref()
-    const request: LaunchRequest = { id, command, descriptors }
+    const request: LaunchRequest = { kind: 'launch', id, command, descriptors }
     running.child.send(request, (error) => {
       if (error) settle(running, id, vanished())
     })
     return { started: one.started.promise, ended: one.ended.promise }
+  }
+
+  /**
+   * The next process is about to change its cgroup. On a machine where none has done so for some hundredths of a second, the kernel first waits until every core has
+   * passed through it (an RCU grace period, 15 ms); a write that moves nobody begins that now, beside whatever comes before the container.
+   */
+  prepare(file: string): void {
+    (this.#running ??= this.#start()).then(({ child }) => {
+      const request: PrepareRequest = { kind: 'prepare', file }
+      child.send(request, () => undefined)
+      // who is to start processes hears of what is wrong
+    }, () => undefined)
   }
 
   /** Runs a command to its end. Throws FirnError 'internal' where that isn't code 0. */

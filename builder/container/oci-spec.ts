@@ -46,6 +46,8 @@ export interface ContainerPlan {
   readonly arch: string
   /** Cgroup of the container, from the root of the hierarchy; absent leaves it to the runtime. */
   readonly cgroup?: string
+  /** The cgroup's part of the processors beside others', of which 1024 is an ordinary process's; absent where there is no cgroup to have one. */
+  readonly cpuShares?: number
   /** Called with the container's state before the builder starts: sets up its network. */
   readonly networkHook?: { readonly path: string; readonly args: readonly string[]; readonly timeout: number }
   /** Use the machine's network, where the farm was told so. */
@@ -91,6 +93,7 @@ export interface OciSpec {
     readonly devices?: readonly { readonly path: string; readonly type: string; readonly major: number; readonly minor: number; readonly fileMode: number }[]
     readonly resources: {
       readonly memory?: { readonly limit: number }
+      readonly cpu?: { readonly shares: number }
       readonly devices?: readonly { readonly allow: boolean; readonly type: string; readonly major: number; readonly minor: number; readonly access: string }[]
     }
     readonly cgroupsPath?: string
@@ -98,6 +101,15 @@ export interface OciSpec {
     readonly maskedPaths: readonly string[]
     readonly readonlyPaths: readonly string[]
   }
+}
+
+/** Shares of a process that nobody made nice, and the least that a cgroup may have. */
+const USUAL_SHARES = 1024
+const LEAST_SHARES = 2
+
+/** A niceness as shares of a cgroup: with each step a fifth less, as the kernel weighs processes. Niceness alone counts within a cgroup only. */
+export function cpuSharesOf(niceness: number): number {
+  return Math.max(LEAST_SHARES, Math.round(USUAL_SHARES / 1.25 ** niceness))
 }
 
 const KVM = { type: 'c', major: 10, minor: 232 }
@@ -131,6 +143,7 @@ export function ociSpecOf(request: BuildRequest, plan: ContainerPlan): OciSpec {
       ...(request.kvm && { devices: [{ path: '/dev/kvm', ...KVM, fileMode: 0o666 }] }),
       resources: {
         ...(request.limits.memoryBytes !== undefined && { memory: { limit: request.limits.memoryBytes } }),
+        ...(plan.cpuShares !== undefined && { cpu: { shares: plan.cpuShares } }),
         ...(request.kvm && { devices: [{ allow: true, ...KVM, access: 'rwm' }] }),
       },
       ...(plan.cgroup !== undefined && { cgroupsPath: plan.cgroup }),

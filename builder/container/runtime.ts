@@ -2,7 +2,7 @@
  * Ring: builder. Calling runc or crun, whose command lines are the same. Upstream counterpart: none.
  */
 import { execFile } from 'node:child_process'
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { constants as systemConstants } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -144,6 +144,41 @@ export function signalOf(exitCode: number): string | undefined {
 export async function cgroupHierarchies(): Promise<string[]> {
   const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => line.split(' '))
   return mounts.filter(([, , type]) => type === 'cgroup' || type === 'cgroup2').map(([, folder]) => folder!)
+}
+
+/** The hierarchy that shares out processors, if a cgroup can be made in it: one of that name is, and removed. */
+export function cpuHierarchy(hierarchies: readonly string[], name: string): string | undefined {
+  const found = hierarchies.find((folder) => existsSync(join(folder, 'cpu.shares')) || controllersOf(folder).includes('cpu'))
+  if (found === undefined) return undefined
+  try {
+    mkdirSync(join(found, name))
+    rmdirSync(join(found, name))
+    return found
+  } catch {
+    return undefined
+  }
+}
+
+/** What a hierarchy of the second version can control; nothing for one of the first. */
+function controllersOf(hierarchy: string): string[] {
+  try {
+    return readFileSync(join(hierarchy, 'cgroup.controllers'), 'utf8').trim().split(' ')
+  } catch {
+    return []
+  }
+}
+
+/** The file with the processes of this process's own cgroup, in the first of these hierarchies that shows it. */
+export function cgroupProcesses(hierarchies: readonly string[]): string | undefined {
+  // 'number:controllers:/path'; a container may see its hierarchies from a root of their own
+  const paths = new Set([...readFileSync('/proc/self/cgroup', 'utf8').split('\n').filter((line) => line !== '').map((line) => line.slice(line.indexOf('/'))), '/'])
+  return hierarchies.flatMap((folder) => [...paths].map((path) => join(folder, path, 'cgroup.procs'))).find((file) => {
+    try {
+      return readFileSync(file, 'utf8').split('\n').includes(String(process.pid))
+    } catch {
+      return false
+    }
+  })
 }
 
 /** Most memory that a cgroup has used so far. */
