@@ -11,6 +11,7 @@ import type { WorkerStore } from '../store/open.ts'
 import type { DerivationReader } from './derivations.ts'
 import type { FarmFigures } from './figures.ts'
 import type { GraphPlanner } from './graph.ts'
+import type { OutcomeHub } from './outcome-hub.ts'
 import type { RealisePlanner } from './realise-plans.ts'
 import type { RunningThings } from './running.ts'
 import type { Semaphore } from './semaphore.ts'
@@ -29,6 +30,8 @@ export interface Dependencies {
   readonly realisePlans: RealisePlanner
   /** What runs here and can be stopped from outside. */
   readonly running: RunningThings
+  /** Who waits here for nodes to end. */
+  readonly hub: OutcomeHub
   /** Builds at the same time, over all queues of this worker. */
   readonly buildSlots: Semaphore
   readonly figures: FarmFigures

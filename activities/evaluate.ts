@@ -22,22 +22,19 @@ import { spawnEvaluator } from '../evaluator/spawn.ts'
 import { EvaluatorPool } from './evaluator-pool.ts'
 import { withKinds } from './faults.ts'
 import { whileBeating } from './heartbeats.ts'
-import type { OutcomeHub } from './outcome-hub.ts'
 import { Semaphore } from './semaphore.ts'
 
 /** Evaluators of this worker that wait for nodes, and everything else that evaluations of one worker share. */
 export class Evaluations {
   readonly #parts: Dependencies
-  readonly #hub: OutcomeHub
   readonly #residentQueue: string
   readonly #content: ContentKeeper
   readonly #pool: EvaluatorPool
   readonly #slots: Semaphore
   readonly #resident = new Map<number, { readonly session: EvaluationSession; readonly timer: NodeJS.Timeout }>()
 
-  constructor(parts: Dependencies, hub: OutcomeHub, residentQueue: string) {
+  constructor(parts: Dependencies, residentQueue: string) {
     this.#parts = parts
-    this.#hub = hub
     this.#residentQueue = residentQueue
     this.#content = new ContentKeeper(parts.store, parts.derivations)
     const { worker, evaluator } = parts.settings
@@ -95,7 +92,7 @@ export class Evaluations {
       await this.#demandDerivations(evaluationId, source.drvPaths, evaluation.request)
       return { kind: 'finished' }
     }
-    const session = this.#take(evaluationId) ?? new EvaluationSession(this.#parts, this.#hub, this.#content, this.#pool, evaluationId, evaluation.request, evaluationSettings(this.#parts, evaluation.request))
+    const session = this.#take(evaluationId) ?? new EvaluationSession(this.#parts, this.#content, this.#pool, evaluationId, evaluation.request, evaluationSettings(this.#parts, evaluation.request))
     let parked = false
     try {
       const end = await session.run(signal)

@@ -22,6 +22,8 @@ type Text = EvaluatorMessage & { readonly kind: 'text' | 'derivation' }
 /** Paths that are known to be valid, so that nobody asks again for each evaluation of the same set. */
 const KNOWN = 200_000
 const SOURCES_AT_ONCE = 4
+/** Up to so many texts are stored without a question whether they are: that costs as much, and a chain of imports waits for it each time. */
+const FEW_TEXTS = 8
 
 export class ContentKeeper {
   readonly #store: WorkerStore
@@ -36,7 +38,7 @@ export class ContentKeeper {
   /** Stores all of this; afterwards every path in it is valid. Texts may refer to sources of the same call. */
   async keep(sources: readonly Source[], texts: readonly Text[], signal?: AbortSignal): Promise<void> {
     for (const text of texts) if (text.kind === 'derivation') this.#derivations.add(text.drvPath, text.aterm)
-    const missing = await this.#missing([...sources.map((source) => source.storePath), ...texts.map(pathOf)])
+    const missing = await this.#missing([...sources.map((source) => source.storePath), ...texts.map(pathOf)], sources.length === 0 && texts.length <= FEW_TEXTS)
     if (missing.size === 0) return
     const infos = await this.#addSources(sources.filter((source) => missing.delete(source.storePath)), signal)
     infos.push(...await this.#addTexts(texts.filter((text) => missing.delete(pathOf(text)))))
@@ -45,10 +47,11 @@ export class ContentKeeper {
     for (const info of infos) this.#known.set(info.storePath.baseName, true)
   }
 
-  async #missing(paths: readonly string[]): Promise<Set<string>> {
+  /** What isn't known to be valid; with `unasked`, without asking the store. */
+  async #missing(paths: readonly string[], unasked: boolean): Promise<Set<string>> {
     const unknown = [...new Set(paths)].map((path) => ({ path, parsed: parseStorePath(path) })).filter(({ parsed }) => !this.#known.has(parsed.baseName))
     if (unknown.length === 0) return new Set()
-    const valid = await this.#store.pathInfos.has(unknown.map(({ parsed }) => parsed.hash))
+    const valid = unasked ? new Set<string>() : await this.#store.pathInfos.has(unknown.map(({ parsed }) => parsed.hash))
     for (const { parsed } of unknown) if (valid.has(parsed.hash)) this.#known.set(parsed.baseName, true)
     return new Set(unknown.filter(({ parsed }) => !valid.has(parsed.hash)).map(({ path }) => path))
   }

@@ -13,7 +13,6 @@ import type { Lease } from '../store/local/interface.ts'
 import { beginNodes } from './begin-nodes.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { PlanMemory, Want } from './graph.ts'
-import type { OutcomeHub } from './outcome-hub.ts'
 
 /** Imports hold up everything behind them: they go before jobs of the same evaluation. */
 const IMPORT_PRIORITY = 2
@@ -24,8 +23,7 @@ interface Waiting {
 }
 
 export class NeedKeeper {
-  readonly #parts: Pick<Dependencies, 'database' | 'store' | 'motion' | 'planner' | 'realisePlans' | 'fetchers' | 'logger'>
-  readonly #hub: OutcomeHub
+  readonly #parts: Pick<Dependencies, 'database' | 'store' | 'motion' | 'planner' | 'realisePlans' | 'fetchers' | 'hub' | 'logger'>
   readonly #evaluationId: number
   readonly #memory: PlanMemory
   readonly #onReady: () => void
@@ -38,9 +36,8 @@ export class NeedKeeper {
   /** How many imports were asked for. */
   imports = 0
 
-  constructor(parts: Pick<Dependencies, 'database' | 'store' | 'motion' | 'planner' | 'realisePlans' | 'fetchers' | 'logger'>, hub: OutcomeHub, evaluationId: number, memory: PlanMemory, onReady: () => void) {
+  constructor(parts: Pick<Dependencies, 'database' | 'store' | 'motion' | 'planner' | 'realisePlans' | 'fetchers' | 'hub' | 'logger'>, evaluationId: number, memory: PlanMemory, onReady: () => void) {
     this.#parts = parts
-    this.#hub = hub
     this.#evaluationId = evaluationId
     this.#memory = memory
     this.#onReady = onReady
@@ -93,7 +90,7 @@ export class NeedKeeper {
     for (const [key, waiting] of missing) {
       const before = this.#byNode.get(key)
       if (before) before.waiting.push(...waiting)
-      else this.#byNode.set(key, { waiting, unwatch: this.#hub.watch(key, () => this.#markEnded(key)) })
+      else this.#byNode.set(key, { waiting, unwatch: this.#parts.hub.watch(key, () => this.#markEnded(key)) })
     }
     for (const other of await beginNodes(this.#parts, plan, this.#evaluationId)) {
       if (missing.has(other.nodeKey) && (other.state === 'failed' || other.state === 'succeeded')) this.#ended.add(other.nodeKey)

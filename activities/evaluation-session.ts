@@ -20,10 +20,11 @@ import type { ContentKeeper } from './evaluation-content.ts'
 import { NeedKeeper } from './evaluation-needs.ts'
 import { PlanMemory } from './graph.ts'
 import { type EvaluatorPool, isKept, poolKey } from './evaluator-pool.ts'
-import type { OutcomeHub } from './outcome-hub.ts'
 
 /** How long an evaluation that only waits keeps its slot: short imports are answered without the cost of parking. */
 const LINGER_MILLISECONDS = 2000
+/** How long it waits or computes before that is told: less is no news, and telling would compete with the start of the build that is waited for. */
+const QUIET_MILLISECONDS = 100
 /** How often outstanding nodes are looked at, in case a notification was lost. */
 const LOOK_MILLISECONDS = 2000
 const PROGRESS_MILLISECONDS = 500
@@ -52,17 +53,19 @@ export class EvaluationSession {
   #idle = false
   #found: string[] = []
   #progress: Record<string, unknown> = {}
+  /** There is more to tell than was written. */
+  #progressed = false
   #progressAt = 0
   #busySeconds = 0
 
-  constructor(parts: Dependencies, hub: OutcomeHub, content: ContentKeeper, pool: EvaluatorPool, evaluationId: number, request: EvaluationRequest, settings: EvaluationSettings) {
+  constructor(parts: Dependencies, content: ContentKeeper, pool: EvaluatorPool, evaluationId: number, request: EvaluationRequest, settings: EvaluationSettings) {
     this.#parts = parts
     this.#content = content
     this.#pool = pool
     this.evaluationId = evaluationId
     this.#request = request
     this.#settings = settings
-    this.#needs = new NeedKeeper(parts, hub, evaluationId, this.#memory, () => this.#wake())
+    this.#needs = new NeedKeeper(parts, evaluationId, this.#memory, () => this.#wake())
   }
 
   /** Nodes that the evaluator waits for. */
@@ -73,13 +76,23 @@ export class EvaluationSession {
   /** Runs until all jobs are known, or until only nodes are left to wait for. */
   async run(signal: AbortSignal): Promise<SessionEnd> {
     const { database: { db } } = this.#parts
-    await setEvaluationState(db, this.evaluationId, 'evaluating')
+    let told: 'evaluating' | 'waiting' = 'evaluating'
+    await setEvaluationState(db, this.evaluationId, told)
+    /** Since when it does something else than was told. */
+    let changedAt: number | undefined
     if (this.#process) await this.#needs.look()
     let idleSince: number | undefined
     let lookAt = Date.now() + LOOK_MILLISECONDS
     for (;;) {
       signal.throwIfAborted()
       if (!this.#process) await this.#start()
+      const state = this.#idle ? 'waiting' : 'evaluating'
+      changedAt = state === told ? undefined : changedAt ?? Date.now()
+      if (changedAt !== undefined && Date.now() >= changedAt + QUIET_MILLISECONDS) {
+        told = state
+        await this.#writeProgress()
+        await setEvaluationState(db, this.evaluationId, told)
+      }
       if (this.#inbox.length > 0) {
         const batch = this.#inbox.splice(0, BATCH)
         const finished = await this.#handle(batch, signal)
@@ -93,7 +106,6 @@ export class EvaluationSession {
           this.#idle = false
           idleSince = undefined
           await this.#process?.send({ kind: 'answers', answers })
-          await setEvaluationState(db, this.evaluationId, 'evaluating')
         }
         continue
       }
@@ -101,21 +113,17 @@ export class EvaluationSession {
         await this.#recover(this.#ended.description)
         continue
       }
-      if (this.#idle && idleSince === undefined) {
-        idleSince = Date.now()
-        await this.#writeProgress()
-        await setEvaluationState(db, this.evaluationId, 'waiting')
-        continue
-      }
+      if (this.#idle) idleSince ??= Date.now()
       if (Date.now() >= lookAt) {
         lookAt = Date.now() + LOOK_MILLISECONDS
         await this.#needs.look()
+        if (this.#progressed) await this.#writeProgress()
         continue
       }
       // what this process downloads itself needs it to stay
       const parkAt = this.#idle && idleSince !== undefined && this.#needs.inProcess === 0 && this.#needs.nodes.length > 0 ? idleSince + LINGER_MILLISECONDS : undefined
       if (parkAt !== undefined && Date.now() >= parkAt) return 'parked'
-      await this.#sleep(Math.min(lookAt, parkAt ?? lookAt) - Date.now(), signal)
+      await this.#sleep(Math.min(lookAt, changedAt === undefined ? lookAt : changedAt + QUIET_MILLISECONDS, parkAt ?? lookAt) - Date.now(), signal)
     }
   }
 
@@ -198,9 +206,12 @@ export class EvaluationSession {
     await recordJobErrors(db, this.evaluationId, errors)
     for (const message of [...jobs.map(({ job }) => job), ...errors]) this.#found.push(message.attr)
     await recordEvaluationEvents(db, this.evaluationId, of('trace').map(({ level, text }) => ({ kind: 'evaluation.trace', data: { level, text: text.replaceAll('\0', '\uFFFD').slice(0, 10_000) } })))
-    for (const { kind: _, ...progress } of of('progress')) this.#progress = { ...progress }
-    if (of('progress').length > 0 && Date.now() - this.#progressAt > PROGRESS_MILLISECONDS) await this.#writeProgress()
+    for (const { kind: _, ...progress } of of('progress')) {
+      this.#progress = { ...progress }
+      this.#progressed = true
+    }
     this.#idle = batch.at(-1)?.kind === 'idle'
+    if (of('progress').length > 0 && !this.#idle && Date.now() - this.#progressAt > PROGRESS_MILLISECONDS) await this.#writeProgress()
     return of('finished')[0]
   }
 
@@ -233,6 +244,7 @@ export class EvaluationSession {
 
   async #writeProgress(): Promise<void> {
     this.#progressAt = Date.now()
+    this.#progressed = false
     const busy = this.#progress['busySeconds']
     if (typeof busy === 'number') this.#busySeconds = busy
     await recordProgress(this.#parts.database.db, this.evaluationId, { ...this.#progress, imports: this.#needs.imports, needsOutstanding: this.#needs.nodes.length + this.#needs.inProcess })

@@ -1,6 +1,6 @@
 /**
- * Ring: activities. Tells who in this process waits for nodes that one has ended, as soon as Postgres notifies. A notification may be
- * lost (the connection broke); who waits looks for itself every now and then.
+ * Ring: activities. Tells who in this process waits for nodes that one has ended: at once where it ended here, else as soon as Postgres
+ * notifies. A notification may be lost (the connection broke); who waits looks for itself every now and then.
  */
 import type { NodeKey } from '../contract/nodes.ts'
 import type { FarmDatabase } from '../state/database.ts'
@@ -13,8 +13,13 @@ export class OutcomeHub {
     this.#stop = await database.listen('firn_node', (key) => {
       // '' comes after a broken connection: anything may have ended
       const keys = key === '' ? [...this.#waiting.keys()] : [key]
-      for (const one of keys) for (const callback of [...this.#waiting.get(one) ?? []]) callback(one)
+      for (const one of keys) this.tell(one)
     })
+  }
+
+  /** The node's outcome is committed, by this process or another. */
+  tell(key: NodeKey): void {
+    for (const callback of [...this.#waiting.get(key) ?? []]) callback(key)
   }
 
   /** Calls back each time the node has ended, until the returned function is called. */

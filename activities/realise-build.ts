@@ -37,7 +37,7 @@ export type BuildOutcome =
     /** Output name → base name. */
     readonly outputs: ReadonlyMap<string, string>
     /** What was built, for the local store. */
-    readonly trees: readonly { readonly storePath: StorePath; readonly localPath: string }[]
+    readonly trees: readonly { readonly info: PathInfo; readonly localPath: string }[]
   }
   | { readonly kind: 'failed'; readonly cause: FailureCause }
   /** Direct inputs that aren't valid after all. */
@@ -167,15 +167,14 @@ async function takeOutputs(parts: Parts, known: KnownDerivation, derivation: Der
   if (cause) return { kind: 'failed', cause }
   Object.assign(context.steps.figures, { narBytes: size, storedBytes: built.reduce((sum, { ingested }) => sum + ingested.figures.storedBytes, 0) })
   const deriver = parseStorePath(known.drvPath)
-  return {
-    kind: 'built',
-    infos: built.map(({ storePath, references, ingested, place }): PathInfo => ({
+  const trees = built.map(({ storePath, references, ingested, place }): { readonly info: PathInfo; readonly localPath: string } => ({
+    info: {
       storePath, references, deriver, root: ingested.root, narHash: ingested.narHash, narSize: ingested.narSize,
       ...(place.contentAddress ? { contentAddress: place.contentAddress } : {}), signatures: [], registeredAt: new Date(), ultimate: true,
-    })),
-    outputs: new Map(built.map((output) => [output.name, output.storePath.baseName])),
-    trees: built.map(({ place }) => ({ storePath: place.storePath, localPath: place.localPath })),
-  }
+    },
+    localPath: place.localPath,
+  }))
+  return { kind: 'built', infos: trees.map(({ info }) => info), outputs: new Map(built.map((output) => [output.name, output.storePath.baseName])), trees }
 }
 
 interface Place {

@@ -7,8 +7,10 @@
  * Temporal tries it again, here or elsewhere.
  */
 import { SpanStatusCode } from '@opentelemetry/api'
+import { Context } from '@temporalio/activity'
 import { asFirnError, FirnError } from '../contract/errors.ts'
 import { describeCause, type FailureCause, isCached, type NodeOutcome } from '../contract/nodes.ts'
+import { FETCH_QUEUE } from '../contract/queues.ts'
 import type { NodeActivities, NodeInput, RealiseResult } from '../contract/workflows.ts'
 import { parseBaseName, parseStorePath } from '../nix/store-path.ts'
 import { announce } from '../state/motion.ts'
@@ -21,6 +23,8 @@ import { LogWriter } from './log-writer.ts'
 import { realiseBuild } from './realise-build.ts'
 import { withSpan } from './spans.ts'
 import { StepReporter } from './step-reporter.ts'
+
+const NONE: ReadonlySet<string> = new Set()
 
 /** How a try ended, before it is recorded. */
 type Ended =
@@ -43,18 +47,17 @@ export function realiseActivities(dependencies: Dependencies): Pick<NodeActiviti
 }
 
 async function realiseNode(dependencies: Dependencies, input: NodeInput, signal: AbortSignal): Promise<RealiseResult> {
-  const { database: { db }, buildSlots, workerId, figures, logger } = dependencies
-  const row = (await readNodes(db, [input.nodeKey])).get(input.nodeKey)
-  const needsSlot = row?.kind === 'derivation' && !row.substitutable
-  const giveBack = needsSlot ? await buildSlots.acquire(signal) : () => undefined
+  const { database: { db }, driver, buildSlots, workerId, figures, logger } = dependencies
+  const builds = Context.current().info.taskQueue !== FETCH_QUEUE
+  const giveBack = builds ? await buildSlots.acquire(signal) : () => undefined
   let recorded: Recorded
   try {
-    const step = row?.substitutable ? 'substituting' : row?.kind === 'fetch' ? 'fetching' : 'building'
-    const claim = await claimNode(db, input, workerId, step)
+    if (builds) driver.prepare?.()
+    const claim = await claimNode(db, input, workerId)
     if (!claim) return await endedOutcome(dependencies, input)
     const attempt: Attempt = {
       input, claim, signal, log: new LogWriter(db, claim.attemptId),
-      steps: new StepReporter(db, claim.attemptId, step, (error) => logger.warn({ error }, 'could not record a step')),
+      steps: new StepReporter(db, claim.attemptId, claim.step, (error) => logger.warn({ error }, 'could not record a step')),
     }
     try {
       recorded = await tryNode(dependencies, attempt)
@@ -82,8 +85,8 @@ async function tryNode(dependencies: Dependencies, attempt: Attempt): Promise<Re
   const { input, claim } = attempt
   return await withSpan(`node ${input.nodeKey.slice(33)}`, { 'firn.node': input.nodeKey, 'firn.build_id': input.buildId, 'firn.attempt': claim.number }, async (span) => {
     const recorded = await realise(dependencies, attempt, async (ended, adopt) => {
-      const { result, recorded } = await recordEnd(dependencies, attempt, ended)
-      if (recorded && result.status === 'succeeded') await adopt?.()
+      const { result, recorded, registered } = await recordEnd(dependencies, attempt, ended)
+      if (recorded && result.status === 'succeeded') await adopt?.(registered)
       return { result, announcing: recorded ? announceNow(dependencies, input) : Promise.resolve(undefined) }
     })
     if (recorded.result.status === 'failed') span.setStatus({ code: SpanStatusCode.ERROR, message: recorded.result.cause.kind })
@@ -98,11 +101,13 @@ interface Recorded {
   readonly announcing: Promise<unknown>
 }
 
-/** Records an end, and has it announced once `adopt` has given the local store what was built. */
-type End = (ended: Ended, adopt?: () => Promise<void>) => Promise<Recorded>
+/** Records an end, and has it announced once `adopt` has given the local store what was built: of that, the paths (base names) that were registered by it. */
+type End = (ended: Ended, adopt?: (registered: ReadonlySet<string>) => Promise<void>) => Promise<Recorded>
 
 /** Never rejects: a node that ended has ended, and a signal that got lost is sent by the sweep. */
-async function announceNow({ database: { db }, motion }: Dependencies, { nodeKey }: NodeInput): Promise<unknown> {
+async function announceNow({ database: { db }, motion, hub }: Dependencies, { nodeKey }: NodeInput): Promise<unknown> {
+  // an evaluator of this process goes on while the rest of the farm is told
+  hub.tell(nodeKey)
   try {
     await announce(db, motion, [nodeKey])
     return undefined
@@ -114,16 +119,20 @@ async function announceNow({ database: { db }, motion }: Dependencies, { nodeKey
 async function realise(dependencies: Dependencies, attempt: Attempt, end: End): Promise<Recorded> {
   const { claim, input, signal, steps } = attempt
   const { planner, store } = dependencies
-  if ((await planner.validOutputs([{ key: input.nodeKey, outputs: claim.outputs, drvPath: claim.drvPath }])).size > 0) return await end({ kind: 'succeeded', how: 'valid', infos: [] })
+  const floating = Object.values(claim.outputs).includes(null)
+  if (claim.valid || (floating && (await planner.validOutputs([{ key: input.nodeKey, outputs: claim.outputs, drvPath: claim.drvPath }])).size > 0)) return await end({ kind: 'succeeded', how: 'valid', infos: [] })
   if (claim.substitutable) return await end(await withSpan('substitute', {}, () => substitute(dependencies, attempt)))
   if (claim.kind === 'fetch') return await end(await withSpan('download', {}, () => download(dependencies, attempt)))
   if (claim.drvPath === null) return await end({ kind: 'failed', cause: { kind: 'invalid-derivation', reason: 'nothing says how to make it' } })
+  // its plan has changed since: builds go to workers of their system
+  if (Context.current().info.taskQueue === FETCH_QUEUE) return await end({ kind: 'again', reason: 'it has to be built' })
   const known = await dependencies.derivations.readOne(claim.drvPath)
   return await withSpan('build', {}, () => realiseBuild(dependencies, known, { signal, log: attempt.log, steps }, async (outcome) => {
     if (outcome.kind === 'inputs-missing') return await end({ kind: 'again', reason: `inputs are not valid: ${outcome.paths.join(', ')}` })
     if (outcome.kind === 'failed') return await end(outcome)
-    return await end({ kind: 'succeeded', how: 'built', infos: outcome.infos, ...(known.floating ? { outputs: outcome.outputs } : {}) }, async () => {
-      for (const { storePath, localPath } of outcome.trees) await store.local.adopt(storePath, localPath)
+    return await end({ kind: 'succeeded', how: 'built', infos: outcome.infos, ...(known.floating ? { outputs: outcome.outputs } : {}) }, async (registered) => {
+      // what somebody else has registered before may have another content
+      for (const { info, localPath } of outcome.trees) if (registered.has(info.storePath.baseName)) await store.local.adopt(info, localPath)
     })
   }))
 }
@@ -157,7 +166,7 @@ async function download({ fetchers }: Dependencies, { claim, input, signal, step
 }
 
 /** Makes an end visible: PathInfos, outcome and attempt at once. `recorded`: it was this attempt that ended the run. */
-async function recordEnd(dependencies: Dependencies, attempt: Attempt, ended: Ended): Promise<{ readonly result: RealiseResult; readonly recorded: boolean }> {
+async function recordEnd(dependencies: Dependencies, attempt: Attempt, ended: Ended): Promise<{ readonly result: RealiseResult; readonly recorded: boolean; readonly registered: ReadonlySet<string> }> {
   const { database: { db }, store, logger } = dependencies
   const { input, claim, steps, log } = attempt
   const logged = await log.finish(store.blobs)
@@ -172,25 +181,26 @@ async function recordEnd(dependencies: Dependencies, attempt: Attempt, ended: En
       logger.info({ node: input.nodeKey, failed: claim.drvPath, next, cause: ended.cause }, 'a fixed output is tried by another derivation')
       await endAttempt(db, claim.attemptId, { kind: ended.cause.kind, message: 'another derivation of the same output is tried', ...logged, figures })
       await forgetPlan(db, input)
-      return { result: { status: 'again' }, recorded: false }
+      return { result: { status: 'again' }, recorded: false, registered: NONE }
     }
   }
   if (ended.kind === 'again') {
     await forgetPlan(db, input, ended)
     await endAttempt(db, claim.attemptId, { kind: 'again', message: ended.reason, ...logged, figures })
-    return { result: { status: 'again' }, recorded: false }
+    return { result: { status: 'again' }, recorded: false, registered: NONE }
   }
   const outcome: NodeOutcome = ended.kind === 'succeeded'
     ? { status: 'succeeded', how: ended.how }
     : { status: 'failed', cause: ended.cause, cached: isCached(ended.cause), logTail: log.tail() }
-  const recorded = await db.transaction().execute(async (trx) => {
-    if (ended.kind === 'succeeded' && ended.infos.length > 0) await store.pathInfos.putWithin(trx, ended.infos)
-    return await recordOutcome(trx, input, {
+  const { recorded, registered } = await db.transaction().execute(async (trx) => {
+    const registered = new Set(ended.kind === 'succeeded' ? await store.pathInfos.putWithin(trx, ended.infos) : [])
+    const recorded = await recordOutcome(trx, input, {
       outcome, attempt: { id: claim.attemptId, figures, ...logged },
       ...(ended.kind === 'succeeded' && ended.outputs && claim.drvPath !== null ? { realised: { drvPath: claim.drvPath, outputs: ended.outputs } } : {}),
     })
+    return { recorded, registered }
   })
-  return { result: recorded ? outcome : await endedOutcome(dependencies, input), recorded }
+  return { result: recorded ? outcome : await endedOutcome(dependencies, input), recorded, registered }
 }
 
 async function recordFault({ database: { db }, store, logger }: Dependencies, attempt: Attempt, error: unknown): Promise<void> {

@@ -77,30 +77,37 @@ export async function nodeKeysOf(db: Database, drvPaths: readonly string[]): Pro
 /**
  * Registers nodes with their aliases and inputs; what is registered already stays, except that a fixed output that
  * failed through one .drv may be tried through another, and that edges are made complete where they weren't.
- * With `evaluationId`, the nodes become part of what that evaluation caused. Three statements for any number of nodes.
+ * With `evaluationId`, the nodes become part of what that evaluation caused. Four statements at most for any number of nodes; a new one that
+ * needs nothing costs two, and what a node costs is what a chain of imports waits for.
  */
 export async function registerNodes(db: Database, records: readonly NodeRecord[], options: { readonly priority: number; readonly evaluationId?: number }): Promise<void> {
   if (records.length === 0) return
   const sorted = [...records].sort((a, b) => (a.key < b.key ? -1 : 1))
   const json = JSON.stringify(sorted.map(({ inputs: _inputs, aliases: _aliases, drvPath, ...record }) => ({ ...record, drv_path: drvPath })))
   await db.transaction().execute(async (trx) => {
-    await sql`
+    const { rows } = await sql<{ key: NodeKey; fresh: boolean }>`
       with given as (
         select * from jsonb_to_recordset(${json}::jsonb)
           as r(key text, kind text, name text, system text, features jsonb, drv_path text, outputs jsonb, "fetch" jsonb, fixed boolean, substitutable boolean)
       )
-      insert into node as n (key, kind, name, system, features, drv_path, outputs, "fetch", fixed, substitutable, priority)
+      insert into node as n (key, kind, name, system, features, drv_path, outputs, "fetch", fixed, substitutable, inputs_known, priority)
       select key, kind, name, system, array(select jsonb_array_elements_text(features)), drv_path, outputs,
-        case when jsonb_typeof("fetch") = 'object' then "fetch" end, fixed, substitutable, ${options.priority}
+        case when jsonb_typeof("fetch") = 'object' then "fetch" end, fixed, substitutable, true, ${options.priority}
       from (select distinct on (key) * from given order by key) as r order by key
       on conflict (key) do update set
         priority = least(n.priority, excluded.priority),
         substitutable = case when n.inputs_known then n.substitutable else excluded.substitutable end
-      where n.priority > excluded.priority or (not n.inputs_known and n.substitutable is distinct from excluded.substitutable)`.execute(trx)
+      where n.priority > excluded.priority or (not n.inputs_known and n.substitutable is distinct from excluded.substitutable)
+      returning n.key, n.xmax = 0 as fresh`.execute(trx)
+    const fresh = new Set(rows.filter((row) => row.fresh).map((row) => row.key))
     const aliases = sorted.flatMap(({ key, drvPath, aliases: others }) => [...(drvPath === null ? [] : [drvPath]), ...others].map((path) => ({ drv_path: path, node_key: key }))).sort((a, b) => (a.drv_path < b.drv_path ? -1 : 1))
     await sql`
       with given as (select * from jsonb_to_recordset(${JSON.stringify(aliases)}::jsonb) as r(drv_path text, node_key text)),
       added as (insert into derivation (drv_path, node_key) select drv_path, node_key from given order by drv_path on conflict do nothing),
+      part as (
+        insert into evaluation_node (evaluation_id, node_key)
+        select ${options.evaluationId ?? null}, k from unnest(${options.evaluationId === undefined ? [] : sorted.map((record) => record.key)}::text[]) as k on conflict do nothing
+      ),
       revived as (
         -- failed through one address, and this one hasn't been tried
         select n.key, min(g.drv_path) as drv_path from given g join node n on n.key = g.node_key
@@ -111,19 +118,18 @@ export async function registerNodes(db: Database, records: readonly NodeRecord[]
       update node n set drv_path = r.drv_path, inputs_known = false, outcome = n.outcome || '{"cached": false}'
       from revived r where n.key = r.key`.execute(trx)
     const edges = sorted.flatMap(({ key, inputs, drvPath }) => inputs.map((input) => ({ n: key, i: input, d: drvPath })))
-    await sql`
+    if (edges.length > 0) await sql`
       insert into node_input (node_key, input_key)
       select e.n, e.i from jsonb_to_recordset(${JSON.stringify(edges)}::jsonb) as e(n text, i text, d text)
       join node n on n.key = e.n and n.drv_path is not distinct from e.d
       order by e.n, e.i on conflict do nothing`.execute(trx)
-    const known = sorted.map(({ key, drvPath }) => ({ k: key, d: drvPath }))
-    await sql`
+    const known = sorted.filter(({ key }) => !fresh.has(key)).map(({ key, drvPath }) => ({ k: key, d: drvPath }))
+    if (known.length > 0) await sql`
       with locked as (
         select n.id from jsonb_to_recordset(${JSON.stringify(known)}::jsonb) as r(k text, d text) join node n on n.key = r.k
         where not n.inputs_known and n.drv_path is not distinct from r.d order by n.key for update of n
       )
       update node n set inputs_known = true from locked where n.id = locked.id`.execute(trx)
-    if (options.evaluationId !== undefined) await addEvaluationNodes(trx, options.evaluationId, sorted.map((record) => record.key))
   })
 }
 
@@ -133,13 +139,6 @@ export async function markValid(db: Database, keys: readonly NodeKey[]): Promise
   await sql`
     with locked as (select id from node where key = any(${keys}) and ((state = 'waiting' and run = 0) or state = 'failed') order by key for update)
     update node n set state = 'succeeded', outcome = '{"status": "succeeded", "how": "valid"}', ended_at = now(), touched_at = now() from locked where n.id = locked.id`.execute(db)
-}
-
-/** Makes nodes part of what an evaluation caused. */
-export async function addEvaluationNodes(db: Database, evaluationId: number, keys: readonly NodeKey[]): Promise<void> {
-  if (keys.length === 0) return
-  await sql`insert into evaluation_node (evaluation_id, node_key)
-    select ${evaluationId}, k from unnest(${[...keys].sort()}::text[]) as k on conflict do nothing`.execute(db)
 }
 
 /** Makes a node's inputs part of whatever the node is part of: for those that a later plan found. */

@@ -17,6 +17,9 @@ export interface Claim {
   readonly fetch: FetchRequest | null
   readonly fixed: boolean
   readonly substitutable: boolean
+  /** All outputs are in the store already; false also where their paths aren't known beforehand. */
+  readonly valid: boolean
+  readonly step: 'substituting' | 'fetching' | 'building'
 }
 
 /**
@@ -24,7 +27,7 @@ export interface Claim {
  * going on (its worker died, or lost touch with Temporal) is ended as a fault; if it still lives, its commit and this one race,
  * and the first wins.
  */
-export async function claimNode(db: Database, input: NodeInput, worker: string, step: AttemptStep): Promise<Claim | undefined> {
+export async function claimNode(db: Database, input: NodeInput, worker: string): Promise<Claim | undefined> {
   const { rows } = await sql<Claim>`
     with claimed as (
       update node set state = 'running', started_at = now(), touched_at = now(), queued_at = coalesce(queued_at, now())
@@ -34,12 +37,15 @@ export async function claimNode(db: Database, input: NodeInput, worker: string, 
       from claimed where a.node_id = claimed.id and a.ended_at is null
     ), begun as (
       insert into attempt (node_id, number, run, worker, step)
-      select id, coalesce((select max(number) from attempt where node_id = claimed.id), 0) + 1, ${input.run}, ${worker}, ${step} from claimed
-      returning id, number
+      select id, coalesce((select max(number) from attempt where node_id = claimed.id), 0) + 1, ${input.run}, ${worker},
+        case when substitutable then 'substituting' when kind = 'fetch' then 'fetching' else 'building' end from claimed
+      returning id, number, step
     ), event as (
-      insert into event (node_id, kind, data) select claimed.id, 'build.started', jsonb_build_object('name', name, 'worker', ${worker}::text, 'attempt', begun.number, 'step', ${step}::text) from claimed, begun
+      insert into event (node_id, kind, data) select claimed.id, 'build.started', jsonb_build_object('name', name, 'worker', ${worker}::text, 'attempt', begun.number, 'step', begun.step) from claimed, begun
     )
-    select begun.id as "attemptId", number, kind, drv_path as "drvPath", outputs, "fetch", fixed, substitutable from begun, claimed`.execute(db)
+    select begun.id as "attemptId", number, step, kind, drv_path as "drvPath", outputs, "fetch", fixed, substitutable,
+      not exists(select from jsonb_each_text(outputs) o where o.value is null or not exists(select from path_info p where p.hash = left(o.value, 32))) as valid
+    from begun, claimed`.execute(db)
   return rows[0]
 }
 

@@ -54,13 +54,36 @@ test('an outcome of a run that is over changes nothing, and of two commits the f
   const { db } = database
   await registerNodes(db, [record('a')], { priority: 3 })
   const input = (await beginRuns(db, [base('a')])).begun[0]!
-  const claim = await claimNode(db, input, 'w1', 'building')
-  const second = await claimNode(db, input, 'w2', 'building')
+  const claim = await claimNode(db, input, 'w1')
+  const second = await claimNode(db, input, 'w2')
   assert.deepEqual([claim!.number, second!.number], [1, 2])
   const results = await Promise.all([recordOutcome(db, input, { outcome: succeeded }), recordOutcome(db, input, { outcome: failed })])
   assert.equal(results.filter(Boolean).length, 1)
-  assert.equal(await claimNode(db, input, 'w3', 'building'), undefined)
+  assert.equal(await claimNode(db, input, 'w3'), undefined)
   assert.equal(await recordOutcome(db, { ...input, run: 0 }, { outcome: failed }), false)
+})
+
+test('a claim says what is to be done, and whether that is there already', async () => {
+  const { db } = database
+  const there = `${'1'.repeat(32)}-there`
+  await sql`insert into path_info (hash, name, root, nar_hash, nar_size, references_to, signatures, ultimate) values (${'1'.repeat(32)}, 'there', '', sha256('there'), 1, '{}', '{}', true)`.execute(db)
+  const records = [
+    record('built'), record('fetched', [], { kind: 'fetch' }), record('substituted', [], { substitutable: true }),
+    record('there', [], { outputs: { out: there } }), record('half', [], { outputs: { out: there, dev: base('half') } }), record('floating', [], { outputs: { out: null } }),
+  ]
+  await registerNodes(db, records, { priority: 3 })
+  const found = new Map<string, readonly unknown[]>()
+  for (const input of (await beginRuns(db, records.map(({ key }) => key))).begun) {
+    const { step, valid, attemptId } = (await claimNode(db, input, 'w'))!
+    const { rows: [attempt] } = await sql<{ step: string }>`select step from attempt where id = ${attemptId}`.execute(db)
+    assert.equal(attempt!.step, step)
+    found.set(input.nodeKey.slice(33), [step, valid])
+  }
+  assert.deepEqual(Object.fromEntries(found), {
+    built: ['building', false], fetched: ['fetching', false], substituted: ['substituting', false],
+    there: ['building', true], half: ['building', false], floating: ['building', false],
+  })
+  await sql`truncate path_info cascade`.execute(db)
 })
 
 test('a remembered failure is not begun again; one that is not remembered is', async () => {
@@ -158,7 +181,7 @@ test('a fixed output that failed by one derivation is tried by another', async (
   const { db } = database
   await registerNodes(db, [record('src', [], { fixed: true, aliases: ['/nix/store/other.drv'] })], { priority: 3 })
   const [input] = (await beginRuns(db, [base('src')])).begun
-  const claim = await claimNode(db, input!, 'w', 'building')
+  const claim = await claimNode(db, input!, 'w')
   const first = claim!.drvPath!
   const cause = { kind: 'unreachable', urls: [], reason: 'x' } as const
   assert.equal(await nextAddress(db, input!, first, cause, false), '/nix/store/other.drv')
@@ -176,9 +199,9 @@ test('attempts of a worker that is gone are ended; the node waits for another', 
   const { db } = database
   await registerNodes(db, [record('a')], { priority: 3 })
   const [input] = (await beginRuns(db, [base('a')])).begun
-  await claimNode(db, input!, 'w', 'building')
+  await claimNode(db, input!, 'w')
   assert.equal(await endAttemptsOf(db, 'w'), 1)
-  const claim = await claimNode(db, input!, 'w', 'building')
+  const claim = await claimNode(db, input!, 'w')
   await endAttempt(db, claim!.attemptId, { kind: 'exhausted', message: 'disk full' })
   assert.equal((await readNodes(db, [base('a')])).get(base('a'))!.state, 'queued')
   assert.deepEqual((await unfinishedRuns(db, 0)).map((run) => [run.nodeKey, run.run, run.planned]), [[base('a'), 1, false]])
@@ -225,7 +248,7 @@ test('a log is read from any byte while it grows', async () => {
   const { db } = database
   await registerNodes(db, [record('a')], { priority: 3 })
   const [input] = (await beginRuns(db, [base('a')])).begun
-  const claim = (await claimNode(db, input!, 'w', 'building'))!
+  const claim = (await claimNode(db, input!, 'w'))!
   await addLogChunk(db, claim.attemptId, 0, 0, Buffer.from('hello\n'))
   await addLogChunk(db, claim.attemptId, 1, 6, Buffer.from('world\n'))
   const log = (await findLog(db, input!.buildId))!

@@ -99,8 +99,10 @@ export async function startWorker(settings: Settings, services: WorkerServices):
       throw new FirnError('unavailable', `no Temporal server answers at ${address}`, { cause: error })
     })
     closing.push(() => clientConnection.close())
-    const client = new Client({ connection: clientConnection, namespace: settings.temporal.namespace, ...(services.tracing ? { interceptors: { workflow: [new OpenTelemetryWorkflowClientInterceptor()] } } : {}) })
-    const motion = motionOf(client, () => Promise.resolve())
+    const clientOf = (connection: Connection | NativeConnection): Client => new Client({ connection, namespace: settings.temporal.namespace, ...(services.tracing ? { interceptors: { workflow: [new OpenTelemetryWorkflowClientInterceptor()] } } : {}) })
+    const nativeConnection = await NativeConnection.connect(connect)
+    closing.push(() => nativeConnection.close())
+    const motion = motionOf(clientOf(clientConnection), () => Promise.resolve(), settings.worker.roles.includes('schedule') ? clientOf(nativeConnection) : undefined)
     const { mirrors, hashedMirrors, tries, connectSeconds, stallSeconds, netrc } = settings.fetch
     const fetchers = openFetchers({ folder: join(settings.home, 'repositories'), mirrors, hashedMirrors, tries, connectSeconds, stallSeconds, ...(netrc === undefined ? {} : { netrc }) }, store)
     closing.push(() => fetchers.close())
@@ -109,12 +111,11 @@ export async function startWorker(settings: Settings, services: WorkerServices):
     const dependencies: Dependencies = {
       settings, workerId, database, store, motion, driver, fetchers, derivations, planner, logger,
       realisePlans: new RealisePlanner(database.db, settings.limits),
-      figures: services.figures, running: new RunningThings(), buildSlots: new Semaphore(settings.worker.slots),
+      figures: services.figures, running: new RunningThings(), hub: new OutcomeHub(), buildSlots: new Semaphore(settings.worker.slots),
     }
-    const hub = new OutcomeHub()
-    await hub.start(database)
+    await dependencies.hub.start(database)
     const residentQueue = `firn-resident:${workerId}:${randomBytes(6).toString('hex')}`
-    const evaluations = new Evaluations(dependencies, hub, residentQueue)
+    const evaluations = new Evaluations(dependencies, residentQueue)
     closing.push(() => evaluations.close())
     await database.listen('firn_cancel', (name) => {
       dependencies.running.stop(name)
@@ -131,8 +132,6 @@ export async function startWorker(settings: Settings, services: WorkerServices):
       ...notificationActivities(dependencies),
     }
     const features = servedFeatures(settings)
-    const nativeConnection = await NativeConnection.connect(connect)
-    closing.push(() => nativeConnection.close())
     const bundle = settings.worker.roles.includes('schedule') ? await workflowBundle(join(settings.home, 'cache'), { traced: services.tracing !== undefined }) : undefined
     const workers: Worker[] = []
     for (const plan of queuePlans(settings, features, residentQueue)) {
@@ -166,7 +165,7 @@ export async function startWorker(settings: Settings, services: WorkerServices):
       await reconciling?.stop()
       await following?.stop()
       await forgetWorker(database.db, workerId).catch(() => undefined)
-      await hub.close()
+      await dependencies.hub.close()
       await close()
     })
     ended.catch((error: unknown) => logger.error({ error }, 'the worker ended'))

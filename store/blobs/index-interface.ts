@@ -38,6 +38,8 @@ export interface BlobIndex {
   locate(pieces: readonly Digest[]): Promise<Map<Digest, PieceLocation>>
   /** Makes a pack's pieces known. A piece that is known already stays where it is. */
   addPack(pack: Pack): Promise<void>
+  /** As `addPack` unless all its pieces are known: `known` and `addPack` in one go, for what is small. False where nothing was added. */
+  addUnknown(pack: Pack): Promise<boolean>
   /** Their pieces must be known before. */
   addManifests(manifests: readonly Manifest[]): Promise<void>
 }

@@ -30,6 +30,13 @@ export class MemoryBlobIndex implements BlobIndex {
     return Promise.resolve()
   }
 
+  async addUnknown(pack: Pack): Promise<boolean> {
+    const digests = pack.pieces.map(({ digest }) => digest)
+    if ((await this.known(digests)).size === digests.length) return false
+    await this.addPack(pack)
+    return true
+  }
+
   addManifests(manifests: readonly Manifest[]): Promise<void> {
     for (const manifest of manifests) this.#manifests.set(manifest.digest, manifest)
     return Promise.resolve()

@@ -51,6 +51,14 @@ export class PostgresBlobIndex implements BlobIndex {
   }
 
   async addPack(pack: Pack): Promise<void> {
+    await this.#add(pack, false)
+  }
+
+  async addUnknown(pack: Pack): Promise<boolean> {
+    return await this.#add(pack, true)
+  }
+
+  async #add(pack: Pack, onlyUnknown: boolean): Promise<boolean> {
     let position = 0
     const rows = pack.pieces.map(({ digest, length }) => {
       const row = { digest, position, length }
@@ -60,13 +68,22 @@ export class PostgresBlobIndex implements BlobIndex {
     const key = 'key' in pack.place ? pack.place.key : null
     const content = 'key' in pack.place ? null : Buffer.from(pack.place.content)
     // One statement, so one transaction.
-    await query(() => sql`
-      with new_pack as (insert into pack (key, content, size) values (${key}, ${content}, ${pack.size}) returning id)
-      insert into blob_piece (digest, pack_id, position, length)
-      select decode(piece.hex, 'hex'), new_pack.id, piece.position, piece.length
-      from new_pack, unnest(${rows.map(({ digest }) => digest)}::text[], ${rows.map(({ position }) => position)}::bigint[], ${rows.map(({ length }) => length)}::integer[]) as piece (hex, position, length)
-      on conflict (digest) do nothing
+    const { rows: [answer] } = await query(() => sql<{ added: boolean }>`
+      with piece as (
+        select decode(hex, 'hex') as digest, position, length
+        from unnest(${rows.map(({ digest }) => digest)}::text[], ${rows.map(({ position }) => position)}::bigint[], ${rows.map(({ length }) => length)}::integer[]) as given (hex, position, length)
+      ), new_pack as (
+        insert into pack (key, content, size) select ${key}, ${content}, ${pack.size}
+        where not ${onlyUnknown} or exists (select from piece where not exists (select from blob_piece known where known.digest = piece.digest) and not exists (select from blob_manifest known where known.digest = piece.digest))
+        returning id
+      ), placed as (
+        insert into blob_piece (digest, pack_id, position, length)
+        select piece.digest, new_pack.id, piece.position, piece.length from new_pack, piece order by piece.digest
+        on conflict (digest) do nothing
+      )
+      select exists(select from new_pack) as added
     `.execute(this.#database))
+    return answer!.added
   }
 
   async addManifests(manifests: readonly Manifest[]): Promise<void> {

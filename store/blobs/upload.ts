@@ -133,7 +133,8 @@ export class PackUpload implements BlobUpload {
     if (this.#closed) throw new FirnError('internal', 'the upload has ended')
     this.#closed = true
     try {
-      await this.#drain()
+      if (this.#isSmall()) await this.#putSmall()
+      else await this.#drain()
       const manifests = [...this.#manifests.values()]
       for (let start = 0; start < manifests.length; start += 200) await this.#index.addManifests(manifests.slice(start, start + 200))
       return this.#figures
@@ -227,6 +228,22 @@ export class PackUpload implements BlobUpload {
     await this.#index.addPack({ place, size: pack.size, pieces: pack.pieces })
     this.#figures.packs++
     this.#figures.storedBytes += pack.size
+  }
+
+  /** The whole upload is a batch that nothing was asked about yet and that the index holds itself. */
+  #isSmall(): boolean {
+    return this.#batch.length > 0 && this.#batchBytes <= INLINE_LIMIT && this.#batchesWaiting === 0 && this.#pack.pieces.length === 0 && this.#figures.packs === 0 && this.#running.size === 0
+  }
+
+  /** A derivation, or the output of a build that says little: one statement, since each is waited for. */
+  async #putSmall(): Promise<void> {
+    this.#check(true)
+    const batch = this.#batch
+    const size = this.#batchBytes
+    const added = await this.#index.addUnknown({ place: { content: concatBytes(batch.map(({ bytes }) => bytes), size) }, size, pieces: batch.map(({ digest, bytes }) => ({ digest, length: bytes.length })) })
+    if (!added) return
+    this.#figures.packs++
+    this.#figures.storedBytes += size
   }
 
   /** Ends when nothing is held any more; throws if anything failed. */

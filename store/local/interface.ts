@@ -3,6 +3,7 @@
  * evaluations to read. It is a cache of castore bound by bytes, never the truth. Upstream counterpart: /nix/store itself.
  */
 import type { StorePath } from '../../nix/store-path.ts'
+import type { PathInfo } from '../path-info/interface.ts'
 
 /** Keeps paths from being evicted; `release` more than once is no error. */
 export interface Lease {
@@ -30,10 +31,10 @@ export interface LocalStore {
   /** As `layOut` over the closure of these paths. */
   layOutClosure(storePaths: readonly StorePath[], options?: { readonly signal?: AbortSignal }): Promise<Lease>
   /**
-   * Moves a built tree in under its store path, once its PathInfo is committed, so that it isn't rendered again. The tree must be on
+   * Moves a built tree in under its store path, once the PathInfo made from it is committed, so that it isn't rendered again. The tree must be on
    * the same file system and canonical; where the path is there already, `builtTree` is deleted.
    */
-  adopt(storePath: StorePath, builtTree: string): Promise<void>
+  adopt(info: PathInfo, builtTree: string): Promise<void>
   /** A folder on the same file system, for work that ends in `adopt`; emptied when the store starts. */
   readonly scratchDirectory: string
   figures(): LocalStoreFigures

@@ -114,15 +114,13 @@ export class FolderLocalStore implements LocalStore {
     return this.layOut(paths.map(parseBaseName), options)
   }
 
-  async adopt(storePath: StorePath, builtTree: string): Promise<void> {
-    const { baseName, hash } = storePath
-    const info = (await this.#options.pathInfos.get([hash])).get(hash)
-    if (!info) throw new FirnError('not-found', `${String(storePath)} isn't valid, so it can't be adopted`)
+  async adopt(info: PathInfo, builtTree: string): Promise<void> {
+    const { baseName } = info.storePath
     await this.#writing.get(baseName)?.catch(() => undefined)
     if (this.#present.has(baseName)) return this.#remove(builtTree)
     // Registered first: somebody who lays the path out meanwhile waits for the rename.
     const work = (async () => {
-      moveTree(builtTree, this.localPath(storePath))
+      moveTree(builtTree, this.localPath(info.storePath))
       this.#add(info)
     })()
     this.#writing.set(baseName, work)

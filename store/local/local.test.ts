@@ -168,16 +168,15 @@ describe('local store', () => {
     const local = await open({ ...store, blobs: counter.blobs })
     const built = join(local.scratchDirectory, 'built')
     const info = await addTree(store, 'tree', entriesOfLocalTree(tree))
-    await assert.rejects(local.adopt(new StorePath('0c0lhbkyy2mcz2i2rmcxxqmgkybavc3s', 'x'), built), ofKind('not-found'))
     execFileSync('cp', ['-a', tree, built])
     await chmod(built, 0o555)
-    await local.adopt(info.storePath, built)
+    await local.adopt(info, built)
     const { localPaths } = await local.layOut([info.storePath])
     assert.equal(counter.gathers, 0)
     assert.equal(readFileSync(join(localPaths.get(info.storePath.baseName)!, 'deep.txt'), 'utf8'), 'beside')
     // What is there already stays, and the second tree goes.
     execFileSync('cp', ['-a', tree, built])
-    await local.adopt(info.storePath, built)
+    await local.adopt(info, built)
     assert.ok(!existsSync(built))
   })
 
@@ -237,7 +236,7 @@ describe('local store', () => {
         const built = local.scratchDirectory + '/built'
         execFileSync('cp', ['-a', process.argv[2], built])
         for (const name of ['/bin', '']) chmodSync(built + name, 0o555)
-        await local.adopt(infos[0].storePath, built)
+        await local.adopt(infos[0], built)
         ;(await local.layOut([infos[0].storePath])).release()
         console.log(JSON.stringify(readdirSync(local.directory).filter((name) => !name.startsWith('.')).length))
       `)

@@ -34,7 +34,8 @@ export class PostgresPathInfoStore implements PathInfoStore {
 
   async put(infos: readonly PathInfo[], options: PutOptions = {}): Promise<string[]> {
     if (infos.length === 0) return []
-    return await query(() => this.#database.transaction().execute((transaction) => this.putWithin(transaction, infos, options)))
+    // without a look at references it is one statement, and so a transaction
+    return await query(() => (options.allowMissingReferences === true ? this.putWithin(this.#database, infos, options) : this.#database.transaction().execute((transaction) => this.putWithin(transaction, infos, options))))
   }
 
   /** As `put`, within a transaction that is already open: what else it does becomes visible together with the paths. */
