@@ -10,7 +10,7 @@ import type { FarmDatabase } from '../../state/database.ts'
 const CHANNEL = 'firn_event'
 const FALLBACK_MILLISECONDS = 1000
 /** Wakes that come faster than this are one; the first of them comes at once. */
-const COALESCE_MILLISECONDS = 40
+const COALESCE_MILLISECONDS = 20
 
 /** A moment, as `seen` gives it: what changes after it is not missed. */
 export type Moment = number

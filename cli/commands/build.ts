@@ -13,10 +13,8 @@ import { packagePrefixes } from '../flake-argument.ts'
 import { currentSystem } from '../../config/machine.ts'
 import { findFarm, type GlobalOptions, loadForCommand } from '../context.ts'
 import { followEvaluation, type Followed } from '../live/follow.ts'
-import { materialise, replaceLink } from '../materialise.ts'
 import { ExitSilently, formatBytes, formatSeconds, printJson } from '../output.ts'
 import { traced } from '../tracing.ts'
-import { uploadSource } from '../upload.ts'
 
 interface BuildOptions extends EvaluationOptions, GlobalOptions {
   readonly recurse?: boolean
@@ -106,6 +104,7 @@ async function submittedSource(client: FarmClient, files: readonly string[], opt
       if (file.startsWith('..')) throw new FirnError('invalid-input', `${source.path} is not below --source ${folder}`)
       if (!existsSync(folder) || !statSync(folder).isDirectory()) throw new FirnError('not-found', `--source ${folder} is no folder`)
       if (folder === parsePath(folder).root) throw new FirnError('invalid-input', 'the whole file system would be uploaded; name a folder with --source')
+      const { uploadSource } = await import('../upload.ts')
       return { kind: 'store', storePath: await uploadSource(client, folder, 'source'), file }
     }
   }
@@ -193,6 +192,7 @@ export function reportSummary({ evaluation, model }: Followed, jobs: readonly Jo
 }
 
 async function bringHere(client: FarmClient, jobs: readonly Job[], link: string, options: BuildOptions): Promise<void> {
+  const { materialise, replaceLink } = await import('../materialise.ts')
   const folder = resolve(options.into ?? join(loadForCommand(options).settings.home, 'store'))
   let number = 0
   for (const job of jobs.filter((one) => one.state === 'succeeded')) {
