@@ -10,7 +10,7 @@ import { Layout, layoutOf } from '../values/layout.ts'
 import type { Location } from '../values/location.ts'
 import { mergeAttributes } from '../values/make.ts'
 import { byBytes } from '../values/order.ts'
-import { Attributes, EMPTY_ATTRIBUTES, type Frame, type Slot } from '../values/value.ts'
+import { Attributes, EMPTY_ATTRIBUTES, type Frame, type Slot, type Value } from '../values/value.ts'
 import { internName } from './names.ts'
 import { openFrame, Scope, type Context, type Delayed, type Strict } from './scope.ts'
 
@@ -74,13 +74,16 @@ function initializer(list: readonly PreparedBinding[], slots: ReadonlyMap<string
   const ordered = [...list.filter((b) => !b.alias), ...list.filter((b) => b.alias)]
   const makers = ordered.map((b) => b.make)
   const targets = ordered.map((b) => slots.get(b.name)!)
-  if (makers.length === 1) {
-    const [make] = makers as [Delayed]
-    const [target] = targets as [number]
-    return (frame) => {
-      frame[target] = make(frame)
-    }
+  return makers.length === 1 ? fillOne(targets[0]!, makers[0]!) : fill(targets, makers)
+}
+
+function fillOne(target: number, make: Delayed): (frame: Frame) => void {
+  return (frame) => {
+    frame[target] = make(frame)
   }
+}
+
+function fill(targets: readonly number[], makers: readonly Delayed[]): (frame: Frame) => void {
   return (frame) => {
     for (let i = 0; i < makers.length; i++) frame[targets[i]!] = makers[i]!(frame)
   }
@@ -92,17 +95,16 @@ export function compileLet(expression: Expression & { readonly kind: 'let' }, co
   const { list, prepare } = prepareBindings(expression.bindings, { ...inner, scope: context.scope }, scoped)
   const initialize = initializer(list, slots)
   const body = inner.compiler.strict(expression.body, scoped)
-  if (!needsSources(expression.bindings)) {
-    return wrap((frame) => {
-      initialize(frame)
-      return body(frame)
-    })
-  }
-  return wrap((frame) => {
+  const filled = after(initialize, body)
+  return wrap(needsSources(expression.bindings) ? after(prepare, filled) : filled)
+}
+
+/** Does something to the frame first. */
+function after<C extends (frame: Frame) => Value>(prepare: (frame: Frame) => void, run: C): (frame: Frame) => ReturnType<C> {
+  return (frame) => {
     prepare(frame)
-    initialize(frame)
-    return body(frame)
-  })
+    return run(frame) as ReturnType<C>
+  }
 }
 
 export function compileAttributes(expression: Expression & { readonly kind: 'attributes' }, context: Context): Strict {
@@ -119,12 +121,7 @@ function setMaker(bindings: Bindings, outer: Context, inner: Context): Strict {
   const makers = list.map((b) => b.make)
   const layout = new Layout(list.map((b) => b.name), list.map((b) => b.location))
   const fixed = fixedMaker(layout, makers)
-  const run: (frame: Frame) => Attributes = withSources
-    ? (frame) => {
-      prepare(frame)
-      return fixed(frame)
-    }
-    : fixed
+  const run: (frame: Frame) => Attributes = withSources ? after(prepare, fixed) : fixed
   if (bindings.dynamic.length === 0) return run
   return addDynamic(bindings, inner, run)
 }
@@ -132,26 +129,31 @@ function setMaker(bindings: Bindings, outer: Context, inner: Context): Strict {
 function fixedMaker(layout: Layout, makers: readonly Delayed[]): (frame: Frame) => Attributes {
   switch (makers.length) {
     case 0: return () => EMPTY_ATTRIBUTES
-    case 1: {
-      const [a] = makers as [Delayed]
-      return (frame) => new Attributes(layout, [a(frame)])
-    }
-    case 2: {
-      const [a, b] = makers as [Delayed, Delayed]
-      return (frame) => new Attributes(layout, [a(frame), b(frame)])
-    }
-    case 3: {
-      const [a, b, c] = makers as [Delayed, Delayed, Delayed]
-      return (frame) => new Attributes(layout, [a(frame), b(frame), c(frame)])
-    }
-    default: {
-      const { length } = makers
-      return (frame) => {
-        const values = new Array<Slot>(length)
-        for (let i = 0; i < length; i++) values[i] = makers[i]!(frame)
-        return new Attributes(layout, values)
-      }
-    }
+    case 1: return setOf1(layout, makers[0]!)
+    case 2: return setOf2(layout, makers[0]!, makers[1]!)
+    case 3: return setOf3(layout, makers[0]!, makers[1]!, makers[2]!)
+    default: return setOfMany(layout, makers)
+  }
+}
+
+function setOf1(layout: Layout, a: Delayed): (frame: Frame) => Attributes {
+  return (frame) => new Attributes(layout, [a(frame)])
+}
+
+function setOf2(layout: Layout, a: Delayed, b: Delayed): (frame: Frame) => Attributes {
+  return (frame) => new Attributes(layout, [a(frame), b(frame)])
+}
+
+function setOf3(layout: Layout, a: Delayed, b: Delayed, c: Delayed): (frame: Frame) => Attributes {
+  return (frame) => new Attributes(layout, [a(frame), b(frame), c(frame)])
+}
+
+function setOfMany(layout: Layout, makers: readonly Delayed[]): (frame: Frame) => Attributes {
+  const { length } = makers
+  return (frame) => {
+    const values = new Array<Slot>(length)
+    for (let i = 0; i < length; i++) values[i] = makers[i]!(frame)
+    return new Attributes(layout, values)
   }
 }
 

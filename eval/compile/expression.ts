@@ -5,7 +5,7 @@
  */
 import type { AttributeName, Expression } from '../syntax/ast.ts'
 import { EvaluationError } from '../runtime/errors.ts'
-import { siteOf } from '../runtime/site.ts'
+import { siteOf, type Site } from '../runtime/site.ts'
 import { force, settled, Thunk, type Code } from '../runtime/thunk.ts'
 import { Attributes, EMPTY_ATTRIBUTES, EMPTY_LIST, Float, intValue, PathValue, type Frame, type Slot, type Value } from '../values/value.ts'
 import { expectAttributes, expectBoolean } from '../runtime/expect.ts'
@@ -16,7 +16,7 @@ import { compileCall, compileLambda } from './functions.ts'
 import { compileBinary, compileInterpolation } from './operators.ts'
 import { internName } from './names.ts'
 import { delayedContext, openFrame, reader, resolve, Scope, type Compiler, type Context, type Delayed, type Place, type Strict } from './scope.ts'
-import { attributeFinder, compileHasAttribute, compileSelect } from './select.ts'
+import { attributeFinder, type AttributeFinder, compileHasAttribute, compileSelect } from './select.ts'
 import { assertEqual } from '../runtime/equality.ts'
 
 /** Code of thunks that is compiled when one is first forced. */
@@ -28,11 +28,14 @@ class DelayedCode implements Code {
   constructor(expression: Expression, context: Context) {
     this.expression = expression
     this.context = context
-    this.run = (frame) => {
-      const run = compileStrict(expression, delayedContext(context))
-      this.run = run
-      return run(frame)
-    }
+    this.run = DelayedCode.compile
+  }
+
+  /** The first run. */
+  private static compile(this: DelayedCode, frame: Frame): Value {
+    const run = compileStrict(this.expression, delayedContext(this.context))
+    this.run = run
+    return run(frame)
   }
 
   /** Sets without computed names, lists, functions: what flake.nix may hold where nothing is to be computed. */
@@ -69,7 +72,7 @@ export function compileStrict(expression: Expression, context: Context): Strict 
     case 'not': {
       const operand = compileStrict(expression.operand, context)
       const site = siteOf(context.source, expression.position)
-      return (frame) => !expectBoolean(operand(frame), 'in the argument of the not operator', site)
+      return negation(operand, site)
     }
     case 'binary': return compileBinary(expression, context)
     case 'current-position': {
@@ -99,14 +102,7 @@ export function compileDelayed(expression: Expression, context: Context): Delaye
       }
       if (resolution.kind === 'with') return delayedWith(expression, resolution.places, context)
       if (resolution.kind === 'local') {
-        const read = reader(resolution.place)
-        const code = new DelayedCode(expression, context)
-        return (frame) => {
-          const slot = read(frame) as Slot | undefined
-          // A variable of the same `let` may not be there yet.
-          if (slot === undefined) return new Thunk(code, frame)
-          return settled(slot)
-        }
+        return delayedVariable(resolution.place, new DelayedCode(expression, context))
       }
       break
     }
@@ -117,15 +113,51 @@ export function compileDelayed(expression: Expression, context: Context): Delaye
     }
     default: break
   }
-  const code = new DelayedCode(expression, context)
+  return thunkMaker(new DelayedCode(expression, context))
+}
+
+function thunkMaker(code: Code): Delayed {
   return (frame) => new Thunk(code, frame)
+}
+
+/** A variable of the same `let` may not be there yet. */
+function delayedVariable({ hops, slot }: Place, code: Code): Delayed {
+  switch (hops) {
+    case 0: return delayed0(slot, code)
+    case 1: return delayed1(slot, code)
+    default: return delayedN(hops, slot, code)
+  }
+}
+
+function delayed0(slot: number, code: Code): Delayed {
+  return (frame) => {
+    const found = frame[slot] as Slot | undefined
+    return found === undefined ? new Thunk(code, frame) : settled(found)
+  }
+}
+
+function delayed1(slot: number, code: Code): Delayed {
+  return (frame) => {
+    const found = (frame[0] as Frame)[slot] as Slot | undefined
+    return found === undefined ? new Thunk(code, frame) : settled(found)
+  }
+}
+
+function delayedN(hops: number, slot: number, code: Code): Delayed {
+  return (frame) => {
+    let at = frame
+    for (let i = 0; i < hops; i++) at = at[0] as Frame
+    const found = at[slot] as Slot | undefined
+    return found === undefined ? new Thunk(code, frame) : settled(found)
+  }
 }
 
 /** A variable of a `with` whose set is known and has it: its slot. Else a thunk. */
 function delayedWith(expression: Expression & { readonly kind: 'variable' }, places: readonly Place[], context: Context): Delayed {
-  const read = reader(places[0]!)
-  const find = attributeFinder(internName(expression.name))
-  const code = new DelayedCode(expression, context)
+  return withReader(reader(places[0]!), attributeFinder(internName(expression.name)), new DelayedCode(expression, context))
+}
+
+function withReader(read: (frame: Frame) => unknown, find: AttributeFinder, code: Code): Delayed {
   return (frame) => {
     const set = settled(read(frame) as Slot)
     if (set instanceof Attributes) {
@@ -142,9 +174,11 @@ function delayedSelect(expression: Expression & { readonly kind: 'select' }, con
   if (subject.kind !== 'variable' || path.some((name) => name.kind !== 'static')) return undefined
   const resolution = resolve(subject.name, context)
   if (resolution.kind !== 'local') return undefined
-  const read = reader(resolution.place)
   const finders = path.map((name) => attributeFinder(internName((name as AttributeName & { readonly kind: 'static' }).name)))
-  const code = new DelayedCode(expression, context)
+  return selector(reader(resolution.place), finders, new DelayedCode(expression, context))
+}
+
+function selector(read: (frame: Frame) => unknown, finders: readonly AttributeFinder[], code: Code): Delayed {
   return (frame) => {
     let at = read(frame) as Slot | undefined
     for (let i = 0; i < finders.length; i++) {
@@ -180,23 +214,10 @@ function compileVariable(expression: Expression & { readonly kind: 'variable' },
       return value instanceof Thunk ? () => force(value) : constant(value)
     }
     case 'local': {
-      const { hops, slot } = resolution.place
-      if (hops === 0) return (frame) => force(frame[slot] as Slot)
-      if (hops === 1) return (frame) => force((frame[0] as Frame)[slot] as Slot)
-      const read = reader(resolution.place)
-      return (frame) => force(read(frame) as Slot)
+      return variableReader(resolution.place)
     }
     case 'with': {
-      const scopes = resolution.places.map((place) => ({ read: reader(place), find: attributeFinder(internName(name)) }))
-      return (frame) => {
-        for (let i = 0; i < scopes.length; i++) {
-          const { read, find } = scopes[i]!
-          const attributes = expectAttributes(force(read(frame) as Slot), 'while evaluating the first subexpression of a with expression', site)
-          const found = find(attributes)
-          if (found !== undefined) return force(found)
-        }
-        throw new EvaluationError('undefined-variable', `undefined variable '${name}'`, { location: site })
-      }
+      return searcher(resolution.places.map((place) => ({ read: reader(place), find: attributeFinder(internName(name)) })), name, site)
     }
     case 'undefined':
       return () => {
@@ -205,10 +226,61 @@ function compileVariable(expression: Expression & { readonly kind: 'variable' },
   }
 }
 
+function searcher(scopes: readonly { readonly read: (frame: Frame) => unknown; readonly find: AttributeFinder }[], name: string, site: Site): Strict {
+  return (frame) => {
+    for (let i = 0; i < scopes.length; i++) {
+      const { read, find } = scopes[i]!
+      const attributes = expectAttributes(force(read(frame) as Slot), 'while evaluating the first subexpression of a with expression', site)
+      const found = find(attributes)
+      if (found !== undefined) return force(found)
+    }
+    throw new EvaluationError('undefined-variable', `undefined variable '${name}'`, { location: site })
+  }
+}
+
+function variableReader({ hops, slot }: Place): Strict {
+  switch (hops) {
+    case 0: return variable0(slot)
+    case 1: return variable1(slot)
+    case 2: return variable2(slot)
+    case 3: return variable3(slot)
+    default: return variableN(hops, slot)
+  }
+}
+
+function variable0(slot: number): Strict {
+  return (frame) => force(frame[slot] as Slot)
+}
+
+function variable1(slot: number): Strict {
+  return (frame) => force((frame[0] as Frame)[slot] as Slot)
+}
+
+function variable2(slot: number): Strict {
+  return (frame) => force(((frame[0] as Frame)[0] as Frame)[slot] as Slot)
+}
+
+function variable3(slot: number): Strict {
+  return (frame) => force((((frame[0] as Frame)[0] as Frame)[0] as Frame)[slot] as Slot)
+}
+
+function variableN(hops: number, slot: number): Strict {
+  return (frame) => {
+    let at = frame
+    for (let i = 0; i < hops; i++) at = at[0] as Frame
+    return force(at[slot] as Slot)
+  }
+}
+
 function compileList(expression: Expression & { readonly kind: 'list' }, context: Context): Strict {
   const elements = expression.elements.map((element) => compileDelayed(element, context))
   const { length } = elements
   if (length === 0) return constant(EMPTY_LIST)
+  return listMaker(elements)
+}
+
+function listMaker(elements: readonly Delayed[]): Strict {
+  const { length } = elements
   if (length === 1) {
     const [first] = elements as [Delayed]
     return (frame) => [first(frame)]
@@ -230,10 +302,15 @@ function compileWith(expression: Expression & { readonly kind: 'with' }, context
   const attributes = compileDelayed(expression.scope, inner)
   const scope = new Scope(context.scope, inner.frame, undefined, slot)
   const body = compileStrict(expression.body, { ...inner, scope })
-  return wrap((frame) => {
-    frame[slot] = attributes(frame)
+  return wrap(storing(slot, attributes, body))
+}
+
+/** Puts something into a variable first. */
+function storing(slot: number, make: Delayed, body: Strict): Strict {
+  return (frame) => {
+    frame[slot] = make(frame)
     return body(frame)
-  })
+  }
 }
 
 function compileIf(expression: Expression & { readonly kind: 'if' }, context: Context): Strict {
@@ -241,10 +318,18 @@ function compileIf(expression: Expression & { readonly kind: 'if' }, context: Co
   const yes = compileStrict(expression.then, context)
   const no = compileStrict(expression.else, context)
   const site = siteOf(context.source, expression.position)
+  return branch(condition, yes, no, site)
+}
+
+function branch(condition: Strict, yes: Strict, no: Strict, site: Site): Strict {
   return (frame) => {
     const value = condition(frame)
     return value === true ? yes(frame) : value === false ? no(frame) : (expectBoolean(value, 'while evaluating a branch condition', site), no(frame))
   }
+}
+
+function negation(operand: Strict, site: Site): Strict {
+  return (frame) => !expectBoolean(operand(frame), 'in the argument of the not operator', site)
 }
 
 function compileAssert(expression: Expression & { readonly kind: 'assert' }, context: Context): Strict {
@@ -260,6 +345,10 @@ function compileAssert(expression: Expression & { readonly kind: 'assert' }, con
     }
     throw new EvaluationError('assertion', `assertion '${text}' failed`, { location: site })
   }
+  return asserting(condition, body, fail, site)
+}
+
+function asserting(condition: Strict, body: Strict, fail: (frame: Frame) => never, site: Site): Strict {
   return (frame) => {
     const value = condition(frame)
     if (value !== true && !expectBoolean(value, 'in the condition of the assert statement', site)) fail(frame)

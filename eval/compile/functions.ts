@@ -2,15 +2,19 @@
 import type { Expression } from '../syntax/ast.ts'
 import { call1, call2, call3, callN } from '../runtime/call.ts'
 import { LambdaCode, type BoundParameter } from '../runtime/lambda.ts'
-import { siteOf } from '../runtime/site.ts'
-import { Lambda, type Frame } from '../values/value.ts'
+import { siteOf, type Site } from '../runtime/site.ts'
+import { force } from '../runtime/thunk.ts'
+import { Lambda, type Frame, type Slot } from '../values/value.ts'
 import { internName } from './names.ts'
-import { FrameShape, Scope, type Context, type Delayed, type Strict } from './scope.ts'
+import { FrameShape, localPlace, Scope, up, type Context, type Delayed, type Strict } from './scope.ts'
 
 type LambdaExpression = Expression & { readonly kind: 'lambda' }
 
 export function compileLambda(expression: LambdaExpression, context: Context): Strict {
-  const code = lambdaCode(expression, context)
+  return closure(lambdaCode(expression, context))
+}
+
+function closure(code: LambdaCode): Strict {
   return (frame) => new Lambda(code, frame)
 }
 
@@ -70,20 +74,35 @@ export function compileCall(expression: Expression & { readonly kind: 'call' }, 
   const callee = context.compiler.strict(expression.callee, context)
   const args = expression.arguments.map((argument) => context.compiler.delayed(argument, context))
   const site = siteOf(context.source, expression.position)
+  const place = localPlace(expression.callee, context)
   switch (args.length) {
-    case 1: {
-      const [a] = args as [Delayed]
-      return (frame) => call1(callee(frame), a(frame), site)
-    }
-    case 2: {
-      const [a, b] = args as [Delayed, Delayed]
-      return (frame) => call2(callee(frame), a(frame), b(frame), site)
-    }
-    case 3: {
-      const [a, b, c] = args as [Delayed, Delayed, Delayed]
-      return (frame) => call3(callee(frame), a(frame), b(frame), c(frame), site)
-    }
-    default:
-      return (frame) => callN(callee(frame), args.map((a) => a(frame)), site)
+    case 1: return place === undefined ? caller1(callee, args[0]!, site) : variableCaller1(place.hops, place.slot, args[0]!, site)
+    case 2: return place === undefined ? caller2(callee, args[0]!, args[1]!, site) : variableCaller2(place.hops, place.slot, args[0]!, args[1]!, site)
+    case 3: return caller3(callee, args[0]!, args[1]!, args[2]!, site)
+    default: return callerN(callee, args, site)
   }
+}
+
+function caller1(callee: Strict, a: Delayed, site: Site): Strict {
+  return (frame) => call1(callee(frame), a(frame), site)
+}
+
+function caller2(callee: Strict, a: Delayed, b: Delayed, site: Site): Strict {
+  return (frame) => call2(callee(frame), a(frame), b(frame), site)
+}
+
+function variableCaller1(hops: number, slot: number, a: Delayed, site: Site): Strict {
+  return (frame) => call1(force(up(frame, hops)[slot] as Slot), a(frame), site)
+}
+
+function variableCaller2(hops: number, slot: number, a: Delayed, b: Delayed, site: Site): Strict {
+  return (frame) => call2(force(up(frame, hops)[slot] as Slot), a(frame), b(frame), site)
+}
+
+function caller3(callee: Strict, a: Delayed, b: Delayed, c: Delayed, site: Site): Strict {
+  return (frame) => call3(callee(frame), a(frame), b(frame), c(frame), site)
+}
+
+function callerN(callee: Strict, args: readonly Delayed[], site: Site): Strict {
+  return (frame) => callN(callee(frame), args.map((a) => a(frame)), site)
 }

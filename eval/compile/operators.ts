@@ -5,6 +5,7 @@ import { equal } from '../runtime/equality.ts'
 import { expectAttributes, expectBoolean } from '../runtime/expect.ts'
 import { addValues, concatLists } from '../runtime/operations.ts'
 import { noteAborted } from '../runtime/needs.ts'
+import type { Host } from '../runtime/host.ts'
 import { siteOf, type Site } from '../runtime/site.ts'
 import { probe, speculate, speculateRest } from '../runtime/speculate.ts'
 import { Suspended } from '../io.ts'
@@ -12,7 +13,8 @@ import { machine, restoreMachine } from '../runtime/machine.ts'
 import { mergeAttributes } from '../values/make.ts'
 import { ContextBuilder } from '../values/context.ts'
 import { stringValue, type Attributes, type Frame, type Value } from '../values/value.ts'
-import type { Context, Strict } from './scope.ts'
+import { Thunk } from '../runtime/thunk.ts'
+import { resolve, type Context, type Strict } from './scope.ts'
 
 type Binary = Expression & { readonly kind: 'binary' }
 
@@ -28,17 +30,61 @@ export function compileBinary(expression: Binary, context: Context): Strict {
   const left = context.compiler.strict(expression.left, context)
   const right = context.compiler.strict(expression.right, context)
   switch (operator) {
-    case '&&': return (frame) => expectBoolean(left(frame), 'in the left operand of the AND (&&) operator', site) && expectBoolean(right(frame), 'in the right operand of the AND (&&) operator', site)
-    case '||': return (frame) => expectBoolean(left(frame), 'in the left operand of the OR (||) operator', site) || expectBoolean(right(frame), 'in the right operand of the OR (||) operator', site)
-    case '->': return (frame) => !expectBoolean(left(frame), 'in the left operand of the IMPL (->) operator', site) || expectBoolean(right(frame), 'in the right operand of the IMPL (->) operator', site)
-    case '==': return (frame) => {
-      const first = both(left, right, frame)
-      return equal(first, right(frame))
+    case '&&': return and(left, right, site)
+    case '||': return or(left, right, site)
+    case '->': return implies(left, right, site)
+    case '==': return isConstant(expression.right, context) ? equalsConstant(left, right(NO_FRAME)) : equals(left, right)
+    case '!=': return isConstant(expression.right, context) ? differsConstant(left, right(NO_FRAME)) : differs(left, right)
+  }
+}
+
+function and(left: Strict, right: Strict, site: Site): Strict {
+  return (frame) => expectBoolean(left(frame), 'in the left operand of the AND (&&) operator', site) && expectBoolean(right(frame), 'in the right operand of the AND (&&) operator', site)
+}
+
+function or(left: Strict, right: Strict, site: Site): Strict {
+  return (frame) => expectBoolean(left(frame), 'in the left operand of the OR (||) operator', site) || expectBoolean(right(frame), 'in the right operand of the OR (||) operator', site)
+}
+
+function implies(left: Strict, right: Strict, site: Site): Strict {
+  return (frame) => !expectBoolean(left(frame), 'in the left operand of the IMPL (->) operator', site) || expectBoolean(right(frame), 'in the right operand of the IMPL (->) operator', site)
+}
+
+const NO_FRAME: Frame = []
+
+/** A constant on the right of a comparison is there at once: nothing has to be looked at beside the left. */
+function isConstant(expression: Expression, context: Context): boolean {
+  switch (expression.kind) {
+    case 'int':
+    case 'string': return true
+    case 'list': return expression.elements.length === 0
+    case 'variable': {
+      const resolution = resolve(expression.name, context)
+      return resolution.kind === 'global' && !(resolution.value instanceof Thunk)
     }
-    case '!=': return (frame) => {
-      const first = both(left, right, frame)
-      return !equal(first, right(frame))
-    }
+    default: return false
+  }
+}
+
+function equalsConstant(left: Strict, right: Value): Strict {
+  return (frame) => equal(left(frame), right)
+}
+
+function differsConstant(left: Strict, right: Value): Strict {
+  return (frame) => !equal(left(frame), right)
+}
+
+function equals(left: Strict, right: Strict): Strict {
+  return (frame) => {
+    const first = both(left, right, frame)
+    return equal(first, right(frame))
+  }
+}
+
+function differs(left: Strict, right: Strict): Strict {
+  return (frame) => {
+    const first = both(left, right, frame)
+    return !equal(first, right(frame))
   }
 }
 
@@ -73,31 +119,38 @@ function compileAddition(expression: Binary, context: Context): Strict {
   links.reverse()
   const innermost = links[0]!
   const start: Operand = { run: context.compiler.strict(first, context), site: siteOf(context.source, innermost.leftPosition ?? first.position) }
-  const { host } = context
   const rest = links.map((link) => ({
     run: context.compiler.strict(link.right, context),
     site: siteOf(context.source, link.position),
     rightSite: siteOf(context.source, link.rightPosition ?? link.right.position),
   }))
-  if (rest.length === 1) {
-    const [link] = rest as [(typeof rest)[0]]
-    return (frame) => {
-      const left = start.run(frame)
-      if (typeof left === 'number') {
-        const right = link.run(frame)
-        if (typeof right === 'number') {
-          const sum = left + right
-          if (Number.isSafeInteger(sum)) return sum
-        }
-        return addValues(host, left, () => right, start.site, link.rightSite, link.site)
+  return rest.length === 1 ? sum(context.host, start, rest[0]!) : sumOfMany(context.host, start, rest)
+}
+
+interface Link extends Operand {
+  readonly rightSite: Site
+}
+
+function sum(host: Host, start: Operand, link: Link): Strict {
+  return (frame) => {
+    const left = start.run(frame)
+    if (typeof left === 'number') {
+      const right = link.run(frame)
+      if (typeof right === 'number') {
+        const sum = left + right
+        if (Number.isSafeInteger(sum)) return sum
       }
-      if (typeof left === 'string') {
-        const right = link.run(frame)
-        return typeof right === 'string' ? left + right : addValues(host, left, () => right, start.site, link.rightSite, link.site)
-      }
-      return addValues(host, left, () => link.run(frame), start.site, link.rightSite, link.site)
+      return addValues(host, left, () => right, start.site, link.rightSite, link.site)
     }
+    if (typeof left === 'string') {
+      const right = link.run(frame)
+      return typeof right === 'string' ? left + right : addValues(host, left, () => right, start.site, link.rightSite, link.site)
+    }
+    return addValues(host, left, () => link.run(frame), start.site, link.rightSite, link.site)
   }
+}
+
+function sumOfMany(host: Host, start: Operand, rest: readonly Link[]): Strict {
   return (frame) => {
     let value = start.run(frame)
     for (let i = 0; i < rest.length; i++) {
@@ -129,7 +182,10 @@ function compileChain(expression: Binary, context: Context): { readonly operands
 
 function compileConcatenation(expression: Binary, context: Context): Strict {
   const { operands, sites } = compileChain(expression, context)
-  const site = sites[0]!
+  return concatenation(operands, sites[0]!)
+}
+
+function concatenation(operands: readonly Strict[], site: Site): Strict {
   return (frame) => {
     const values: Value[] = []
     speculate(operands.length, (i) => {
@@ -141,14 +197,17 @@ function compileConcatenation(expression: Binary, context: Context): Strict {
 
 function compileUpdate(expression: Binary, context: Context): Strict {
   const { operands, sites } = compileChain(expression, context)
-  if (operands.length === 2) {
-    const [left, right] = operands as [Strict, Strict]
-    const [site] = sites as [Site]
-    return (frame) => {
-      const first = expectAttributes(both(left, right, frame), 'in the left operand of the update (//) operator', site)
-      return mergeAttributes(first, expectAttributes(right(frame), 'in the right operand of the update (//) operator', site))
-    }
+  return operands.length === 2 ? update(operands[0]!, operands[1]!, sites[0]!) : updates(operands, sites)
+}
+
+function update(left: Strict, right: Strict, site: Site): Strict {
+  return (frame) => {
+    const first = expectAttributes(both(left, right, frame), 'in the left operand of the update (//) operator', site)
+    return mergeAttributes(first, expectAttributes(right(frame), 'in the right operand of the update (//) operator', site))
   }
+}
+
+function updates(operands: readonly Strict[], sites: readonly Site[]): Strict {
   const last = operands.length - 1
   return (frame) => {
     const values: Attributes[] = []
@@ -184,6 +243,17 @@ export function compileInterpolation(expression: Expression & { readonly kind: '
     run: context.compiler.strict(part, context),
     site: siteOf(context.source, expression.partPositions[i] ?? part.position),
   }))
+  return interpolation(host, parts)
+}
+
+interface Part {
+  /** Of a part that is a literal. */
+  readonly text: string | undefined
+  readonly run: Strict
+  readonly site: Site
+}
+
+function interpolation(host: Host, parts: readonly Part[]): Strict {
   const { length } = parts
   return (frame) => {
     const { forcing, depth, speculating } = machine

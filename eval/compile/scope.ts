@@ -99,6 +99,20 @@ function hopsTo(target: FrameShape, from: FrameShape): number {
   return hops
 }
 
+/** The place of a variable of this file; undefined for any other expression. */
+export function localPlace(expression: Expression, context: Context): Place | undefined {
+  if (expression.kind !== 'variable') return undefined
+  const resolution = resolve(expression.name, context)
+  return resolution.kind === 'local' ? resolution.place : undefined
+}
+
+/** The frame that is some frames up. */
+export function up(frame: Frame, hops: number): Frame {
+  let at = frame
+  for (let i = 0; i < hops; i++) at = at[0] as Frame
+  return at
+}
+
 /** Reads a variable's slot, whatever is in it. */
 export function reader(place: Place): (frame: Frame) => unknown {
   const { hops, slot } = place
@@ -127,14 +141,24 @@ export function openFrame(context: Context): { readonly context: Context; wrap(r
     context: { ...context, frame: shape, extensible: true },
     wrap: (run) => {
       const template = shape.template()
-      if (template.length === 2) return (frame) => run([frame, undefined])
-      if (template.length === 3) return (frame) => run([frame, undefined, undefined])
-      return (frame) => {
-        const inner = template.slice()
-        inner[0] = frame
-        return run(inner)
-      }
+      return template.length === 2 ? inFrameOf2(run) : template.length === 3 ? inFrameOf3(run) : inFrame(template, run)
     },
+  }
+}
+
+function inFrameOf2(run: Strict): Strict {
+  return (frame) => run([frame, undefined])
+}
+
+function inFrameOf3(run: Strict): Strict {
+  return (frame) => run([frame, undefined, undefined])
+}
+
+function inFrame(template: Frame, run: Strict): Strict {
+  return (frame) => {
+    const inner = template.slice()
+    inner[0] = frame
+    return run(inner)
   }
 }
 

@@ -11,7 +11,7 @@ import { force, settled, Thunk } from '../runtime/thunk.ts'
 import type { Layout } from '../values/layout.ts'
 import { Attributes, type Frame, type Slot, type Value } from '../values/value.ts'
 import { internName } from './names.ts'
-import type { Context, Strict } from './scope.ts'
+import { localPlace, up, type Context, type Strict } from './scope.ts'
 
 type Step = (subject: Value, frame: Frame) => Slot | undefined
 
@@ -25,12 +25,27 @@ function compileStep(name: AttributeName, context: Context): Step {
       return subject instanceof Attributes ? subject.get(text) : undefined
     }
   }
-  const find = attributeFinder(internName(name.name))
-  return (subject) => (subject instanceof Attributes ? find(subject) : undefined)
+  return staticStep(internName(name.name))
 }
 
+function staticStep(name: string): Step {
+  let lastLayout: Layout | undefined
+  let lastIndex = -1
+  return (subject) => {
+    if (!(subject instanceof Attributes)) return undefined
+    const { layout } = subject
+    if (layout !== lastLayout) {
+      lastIndex = layout.find(name)
+      lastLayout = layout
+    }
+    return lastIndex < 0 ? undefined : subject.values[lastIndex]
+  }
+}
+
+export type AttributeFinder = (attributes: Attributes) => Slot | undefined
+
 /** Finds the attribute of an (interned) name at one place of the program; undefined where a set lacks it. */
-export function attributeFinder(name: string): (attributes: Attributes) => Slot | undefined {
+export function attributeFinder(name: string): AttributeFinder {
   let lastLayout: Layout | undefined
   let lastIndex = -1
   return (attributes) => {
@@ -48,24 +63,38 @@ export function compileSelect(expression: Expression & { readonly kind: 'select'
   const site = siteOf(context.source, expression.position)
   if (expression.fallback !== undefined) {
     const steps = expression.path.map((name) => compileStep(name, context))
-    const fallback = context.compiler.strict(expression.fallback, context)
-    return (frame) => {
-      let value = subject(frame)
-      for (const step of steps) {
-        const found = step(value, frame)
-        if (found === undefined) return fallback(frame)
-        value = force(found)
-      }
-      return value
-    }
+    return selectOr(subject, steps, context.compiler.strict(expression.fallback, context))
   }
   let run = subject
+  let place = localPlace(expression.subject, context)
   const whole = new Selection(expression.path, expression.path.length, site)
   for (const [i, name] of expression.path.entries()) {
     const selection = i === expression.path.length - 1 ? whole : new Selection(expression.path, i + 1, site)
-    run = name.kind === 'static' ? selectStatic(run, internName(name.name), selection) : selectDynamic(run, name, context, selection)
+    if (place !== undefined && name.kind === 'static') run = selectFromVariable(place.hops, place.slot, internName(name.name), selection)
+    else run = name.kind === 'static' ? selectStatic(run, internName(name.name), selection) : selectDynamic(run, name, context, selection)
+    place = undefined
   }
   return run
+}
+
+function selectOr(subject: Strict, steps: readonly Step[], fallback: Strict): Strict {
+  if (steps.length === 1) return selectOneOr(subject, steps[0]!, fallback)
+  return (frame) => {
+    let value = subject(frame)
+    for (let i = 0; i < steps.length; i++) {
+      const found = steps[i]!(value, frame)
+      if (found === undefined) return fallback(frame)
+      value = force(found)
+    }
+    return value
+  }
+}
+
+function selectOneOr(subject: Strict, step: Step, fallback: Strict): Strict {
+  return (frame) => {
+    const found = step(subject(frame), frame)
+    return found === undefined ? fallback(frame) : force(found)
+  }
 }
 
 /** One step of a selection, for the lines that an error gets where it passes. */
@@ -119,6 +148,25 @@ function selectStatic(subject: Strict, name: string, selection: Selection): Stri
   }
 }
 
+/** The same where the set is a variable: most are. */
+function selectFromVariable(hops: number, slot: number, name: string, selection: Selection): Strict {
+  let lastLayout: Layout | undefined
+  let lastIndex = 0
+  return (frame) => {
+    const value = force(up(frame, hops)[slot] as Slot)
+    if (!(value instanceof Attributes)) throw notASet(value, selection.site)
+    const { layout } = value
+    if (layout !== lastLayout) {
+      const index = layout.find(name)
+      if (index < 0) throw missing(value, name, selection.site)
+      lastIndex = index
+      lastLayout = layout
+    }
+    const found = settled(value.values[lastIndex]!)
+    return found instanceof Thunk ? selection.force(found, value, name) : found
+  }
+}
+
 function selectDynamic(subject: Strict, name: AttributeName & { readonly kind: 'dynamic' }, context: Context, selection: Selection): Strict {
   const { site } = selection
   const run = context.compiler.strict(name.expression, context)
@@ -148,10 +196,14 @@ function missing(attributes: Attributes, name: string, site: Site): EvaluationEr
 export function compileHasAttribute(expression: Expression & { readonly kind: 'has-attribute' }, context: Context): Strict {
   const subject = context.compiler.strict(expression.subject, context)
   const steps = expression.path.map((name) => compileStep(name, context))
-  if (steps.length === 1) {
-    const [step] = steps as [Step]
-    return (frame) => step(subject(frame), frame) !== undefined
-  }
+  return steps.length === 1 ? has(subject, steps[0]!) : hasAll(subject, steps)
+}
+
+function has(subject: Strict, step: Step): Strict {
+  return (frame) => step(subject(frame), frame) !== undefined
+}
+
+function hasAll(subject: Strict, steps: readonly Step[]): Strict {
   return (frame) => {
     let value = subject(frame)
     for (let i = 0; i < steps.length; i++) {
