@@ -195,51 +195,87 @@ function delayAlias(binding: PreparedBinding, bindings: Bindings, context: Conte
   return { ...binding, make: (frame) => new Thunk(code, frame) }
 }
 
+interface DynamicAttribute {
+  readonly site: Site
+  readonly name: Strict
+  readonly make: Delayed
+}
+
 /** Adds attributes with computed names, which come after all others. */
 function addDynamic(bindings: Bindings, context: Context, fixed: (frame: Frame) => Attributes): Strict {
-  const dynamic = bindings.dynamic.map((binding) => ({
+  const dynamic = bindings.dynamic.map((binding): DynamicAttribute => ({
     site: siteOf(context.source, binding.position),
     name: context.compiler.strict(binding.name, context),
     make: context.compiler.delayed(binding.value, context),
   }))
-  if (dynamic.length === 1 && bindings.static.length === 0) return singleDynamic(dynamic[0]!)
+  return dynamic.length === 1 && bindings.static.length === 0 ? singleDynamic(dynamic[0]!) : withDynamic(fixed, dynamic)
+}
+
+function withDynamic(fixed: (frame: Frame) => Attributes, dynamic: readonly DynamicAttribute[]): Strict {
   // The same names as last time give the same layout.
-  let last: { readonly base: Layout; readonly added: readonly string[]; readonly layout: Layout; readonly order: readonly number[] } | undefined
+  let last: Extension | undefined
   return (frame) => {
     const base = fixed(frame)
-    const given = base.layout.names.length
-    const added: string[] = []
+    const names: string[] = []
     const sites: Site[] = []
-    const values = [...base.values]
-    for (const { site, name, make } of dynamic) {
+    const values: Slot[] = []
+    for (let i = 0; i < dynamic.length; i++) {
+      const { site, name, make } = dynamic[i]!
       const nameValue = name(frame)
       if (nameValue === null) continue
       const text = forcePlainString(nameValue, 'while evaluating the name of a dynamic attribute', site)
-      const before = base.layout.find(text)
-      const other = added.indexOf(text)
-      if (before >= 0 || other >= 0) {
-        throw new EvaluationError('eval', `dynamic attribute '${printAttributeName(text)}' already defined at ${showLocation(shownLocation(before >= 0 ? base.layout.locations?.[before] : sites[other]))}`, { location: site })
-      }
-      added.push(text)
+      checkNew(base.layout, names, sites, text, site)
+      names.push(text)
       sites.push(site)
       values.push(make(frame))
     }
-    if (added.length === 0) return base
-    if (last?.base !== base.layout || last.added.length !== added.length || !added.every((name, i) => name === last!.added[i])) {
-      const located = base.layout.locations ?? new Array<Location | undefined>(given).fill(undefined)
-      last = { base: base.layout, added, ...layoutOf([...base.layout.names, ...added], [...located, ...sites]) }
-    }
-    const { order } = last
-    const sorted = new Array<Slot>(order.length)
-    for (let i = 0; i < order.length; i++) sorted[i] = values[order[i]!]!
-    return new Attributes(last.layout, sorted)
+    if (names.length === 0) return base
+    if (last?.base !== base.layout || !sameTexts(last.names, names)) last = extend(base.layout, names, sites)
+    return new Attributes(last.layout, placed(last.order, base.values, values))
   }
+}
+
+/** A layout with more names. */
+interface Extension {
+  readonly base: Layout
+  readonly names: readonly string[]
+  readonly layout: Layout
+  /** For each attribute of the result: its index among those of the base, then those that were added. */
+  readonly order: readonly number[]
+}
+
+function extend(base: Layout, names: readonly string[], sites: readonly Site[]): Extension {
+  const located = base.locations ?? new Array<Location | undefined>(base.names.length).fill(undefined)
+  return { base, names, ...layoutOf([...base.names, ...names], [...located, ...sites]) }
+}
+
+function placed(order: readonly number[], base: readonly Slot[], added: readonly Slot[]): Slot[] {
+  const given = base.length
+  const values = new Array<Slot>(order.length)
+  for (let i = 0; i < order.length; i++) {
+    const from = order[i]!
+    values[i] = from < given ? base[from]! : added[from - given]!
+  }
+  return values
+}
+
+function sameTexts(left: readonly string[], right: readonly string[]): boolean {
+  if (left.length !== right.length) return false
+  for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return false
+  return true
+}
+
+function checkNew(base: Layout, names: readonly string[], sites: readonly Site[], text: string, site: Site): void {
+  const before = base.find(text)
+  const other = names.indexOf(text)
+  if (before < 0 && other < 0) return
+  throw new EvaluationError('eval', `dynamic attribute '${printAttributeName(text)}' already defined at ${showLocation(shownLocation(before >= 0 ? base.locations?.[before] : sites[other]))}`, { location: site })
 }
 
 /** Layouts of sets with one computed name, remembered per place: loops that build a set bit by bit merge them over and over. */
 const LAYOUTS = 1000
 
-function singleDynamic({ site, name, make }: { readonly site: Site; readonly name: Strict; readonly make: Delayed }): Strict {
+function singleDynamic({ site, name, make }: DynamicAttribute): Strict {
   const layouts = new Map<string, Layout>()
   return (frame) => {
     const nameValue = name(frame)

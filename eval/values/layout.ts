@@ -3,6 +3,7 @@
  * defined) and an array of values. Sets made by one literal have one layout, and sets made by merging or filtering sets of the
  * same layouts too, so that `//` is a copy along a plan made once, and a selection is a comparison and a load.
  */
+import { knownLayout, type KnownLayout } from './layout-tree.ts'
 import { byBytes } from './order.ts'
 import type { Location } from './location.ts'
 
@@ -34,7 +35,9 @@ export class Layout {
   private index: Map<string, number> | undefined
   private searches: number
   private lastRight: Layout | undefined
-  private merges: Map<Layout, MergePlan> | undefined
+  private lastPlan: MergePlan | undefined
+  /** By the right layout; undefined where it was met once. */
+  private merges: Map<Layout, MergePlan | undefined> | undefined
   private lastRemoved: readonly string[] | undefined
   private lastRemoval: RemovalPlan | undefined
   private bare: Layout | undefined
@@ -45,6 +48,7 @@ export class Layout {
     this.index = undefined
     this.searches = 0
     this.lastRight = undefined
+    this.lastPlan = undefined
     this.merges = undefined
     this.lastRemoved = undefined
     this.lastRemoval = undefined
@@ -92,16 +96,18 @@ export class Layout {
 
   /** The plan of a merge that was seen before; undefined the first time, when making one would cost more than merging. */
   mergeWith(right: Layout): MergePlan | undefined {
+    if (this.lastRight === right) return (this.lastPlan ??= planMerge(this, right))
     const known = this.merges?.get(right)
-    if (known !== undefined) return known
-    if (this.lastRight !== right) {
-      this.lastRight = right
-      return undefined
-    }
-    const plan = planMerge(this, right)
+    const again = known !== undefined || this.merges?.has(right) === true
+    if (this.lastRight !== undefined) this.rememberLast()
+    this.lastRight = right
+    this.lastPlan = again ? known ?? planMerge(this, right) : undefined
+    return this.lastPlan
+  }
+
+  private rememberLast(): void {
     if (this.merges === undefined || this.merges.size >= CACHE_LIMIT) this.merges = new Map()
-    this.merges.set(right, plan)
-    return plan
+    this.merges.set(this.lastRight!, this.lastPlan)
   }
 
   without(names: readonly string[]): RemovalPlan {
@@ -118,7 +124,9 @@ export class Layout {
   /** The layout of some attributes, by ascending index. */
   pick(indices: readonly number[]): Layout {
     const locations = this.locations
-    return new Layout(indices.map((i) => this.names[i]!), locations === undefined ? undefined : indices.map((i) => locations[i]))
+    const names = indices.map((i) => this.names[i]!)
+    const places = locations === undefined ? undefined : indices.map((i) => locations[i])
+    return knownLayout(names, places, () => ({ layout: new Layout(names, places), order: indices.map((_, i) => i) })).layout
   }
 }
 
@@ -179,7 +187,9 @@ function planMerge(left: Layout, right: Layout): MergePlan {
 }
 
 /** A layout of names in any order, without duplicates; `order[i]` is where the i-th name of the layout was given. */
-export function layoutOf(names: readonly string[], locations?: readonly (Location | undefined)[]): { readonly layout: Layout; readonly order: readonly number[] } {
-  const order = names.map((_, i) => i).sort((a, b) => byBytes(names[a]!, names[b]!))
-  return { layout: new Layout(order.map((i) => names[i]!), locations && order.map((i) => locations[i])), order }
+export function layoutOf(names: readonly string[], locations?: readonly (Location | undefined)[]): KnownLayout {
+  return knownLayout(names, locations, () => {
+    const order = names.map((_, i) => i).sort((a, b) => byBytes(names[a]!, names[b]!))
+    return { layout: new Layout(order.map((i) => names[i]!), locations && order.map((i) => locations[i])), order }
+  })
 }

@@ -7,16 +7,11 @@ import { Attributes, EMPTY_ATTRIBUTES, type Slot } from './value.ts'
 export function attributesOf(entries: Iterable<readonly [string, Slot]>): Attributes {
   const names: string[] = []
   const values: Slot[] = []
-  let sorted = true
   for (const [name, value] of entries) {
-    if (names.length > 0 && names[names.length - 1]! >= name) sorted = false
     names.push(name)
     values.push(value)
   }
-  if (names.length === 0) return EMPTY_ATTRIBUTES
-  if (sorted) return new Attributes(new Layout(names), values)
-  const { layout, order } = layoutOf(names)
-  return new Attributes(layout, order.map((i) => values[i]!))
+  return attributesWithLocations(names, values, undefined)
 }
 
 /** The same with the places where attributes were defined, parallel to names. */
