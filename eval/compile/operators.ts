@@ -4,10 +4,10 @@ import { coerceToString, type Coercion } from '../runtime/coerce.ts'
 import { equal } from '../runtime/equality.ts'
 import { expectAttributes, expectBoolean } from '../runtime/expect.ts'
 import { addValues, concatLists } from '../runtime/operations.ts'
-import { noteAborted } from '../runtime/needs.ts'
+import { markGroups, noteAborted } from '../runtime/needs.ts'
 import type { Host } from '../runtime/host.ts'
 import { siteOf, type Site } from '../runtime/site.ts'
-import { probe, speculate, speculateRest } from '../runtime/speculate.ts'
+import { probe, speculateAfter, speculateRest } from '../runtime/speculate.ts'
 import { Suspended } from '../io.ts'
 import { machine, restoreMachine } from '../runtime/machine.ts'
 import { mergeAttributes } from '../values/make.ts'
@@ -186,11 +186,18 @@ function compileConcatenation(expression: Binary, context: Context): Strict {
 }
 
 function concatenation(operands: readonly Strict[], site: Site): Strict {
+  const { length } = operands
   return (frame) => {
-    const values: Value[] = []
-    speculate(operands.length, (i) => {
-      values[i] = operands[i]!(frame)
-    })
+    const { forcing, depth, speculating } = machine
+    const groups = markGroups()
+    const values = new Array<Value>(length)
+    let i = 0
+    try {
+      for (; i < length; i++) values[i] = operands[i]!(frame)
+    } catch (error) {
+      if (error instanceof Suspended) speculateAfter(error, groups, { forcing, depth, speculating }, i, length, (at) => void operands[at]!(frame))
+      throw error
+    }
     return concatLists(values, 'while evaluating one of the elements to concatenate', site)
   }
 }
@@ -208,14 +215,22 @@ function update(left: Strict, right: Strict, site: Site): Strict {
 }
 
 function updates(operands: readonly Strict[], sites: readonly Site[]): Strict {
-  const last = operands.length - 1
+  const { length } = operands
+  const last = length - 1
+  const operand = (i: number, frame: Frame): Attributes => i < last
+    ? expectAttributes(operands[i]!(frame), 'in the left operand of the update (//) operator', sites[i]!)
+    : expectAttributes(operands[i]!(frame), 'in the right operand of the update (//) operator', sites[i - 1]!)
   return (frame) => {
-    const values: Attributes[] = []
-    speculate(operands.length, (i) => {
-      values[i] = i < last
-        ? expectAttributes(operands[i]!(frame), 'in the left operand of the update (//) operator', sites[i]!)
-        : expectAttributes(operands[i]!(frame), 'in the right operand of the update (//) operator', sites[i - 1]!)
-    })
+    const { forcing, depth, speculating } = machine
+    const groups = markGroups()
+    const values = new Array<Attributes>(length)
+    let i = 0
+    try {
+      for (; i < length; i++) values[i] = operand(i, frame)
+    } catch (error) {
+      if (error instanceof Suspended) speculateAfter(error, groups, { forcing, depth, speculating }, i, length, (at) => void operand(at, frame))
+      throw error
+    }
     // From the right: most chains end in small sets.
     let result = values[last]!
     for (let i = last - 1; i >= 0; i--) result = mergeAttributes(values[i]!, result)

@@ -1,12 +1,13 @@
 /** Ring: eval. What operators and builtins both do with values. */
 import { ContextBuilder } from '../values/context.ts'
-import { Float, intValue, PathValue, stringValue, type List, type Slot, type Value } from '../values/value.ts'
+import { EMPTY_LIST, Float, intValue, PathValue, stringValue, type List, type Slot, type Value } from '../values/value.ts'
 import { canonicalPath } from '../syntax/paths.ts'
 import { coerceToString } from './coerce.ts'
 import { EvaluationError } from './errors.ts'
 import { forceList } from './expect.ts'
 import type { Host } from './host.ts'
 import type { Site } from './site.ts'
+import { force } from './thunk.ts'
 import { isInt, showType, textOf, isString } from './types.ts'
 
 /**
@@ -56,18 +57,21 @@ export function checkedInteger(value: bigint, message: () => string, site: Site)
 
 /** `left ++ right ++ …`. */
 export function concatLists(values: readonly Slot[], doing: string, site: Site): List {
-  const lists: List[] = []
   let length = 0
-  for (const value of values) {
-    const list = forceList(value, doing, site)
+  let filled = EMPTY_LIST
+  for (let i = 0; i < values.length; i++) {
+    const list = forceList(values[i]!, doing, site)
     if (list.length === 0) continue
     length += list.length
-    lists.push(list)
+    filled = list
   }
-  if (lists.length === 0) return []
-  if (lists.length === 1) return lists[0]!
+  // all but one are empty: the common case
+  if (filled.length === length) return filled
   const result = new Array<Slot>(length)
   let at = 0
-  for (const list of lists) for (let i = 0; i < list.length; i++) result[at++] = list[i]!
+  for (let i = 0; i < values.length; i++) {
+    const list = force(values[i]!) as List
+    for (let j = 0; j < list.length; j++) result[at++] = list[j]!
+  }
   return result
 }

@@ -19,14 +19,17 @@ export function speculate(count: number, work: (index: number) => void): void {
   try {
     for (; index < count; index++) work(index)
   } catch (error) {
-    if (!(error instanceof Suspended)) throw error
-    const suspended = index
-    const group: TrialGroup = { pending: 0, parent: undefined }
-    noteTrial(groups, { work: () => work(suspended), group }, error.need)
-    speculateRest({ forcing, depth, speculating }, index + 1, count, work, group)
-    noteGroup(group)
+    if (error instanceof Suspended) speculateAfter(error, groups, { forcing, depth, speculating }, index, count, work)
     throw error
   }
+}
+
+/** What `speculate` does when the work at `index` has suspended: for loops that are run too often to take a function. `groups` and `mark` are from before. */
+export function speculateAfter(suspended: Suspended, groups: number, mark: MachineMark, index: number, count: number, work: (index: number) => void): void {
+  const group: TrialGroup = { pending: 0, parent: undefined }
+  noteTrial(groups, { work: () => work(index), group }, suspended.need)
+  speculateRest(mark, index + 1, count, work, group)
+  noteGroup(group)
 }
 
 /** Tries what comes after something that suspended. `mark` is the machine before it all. */
