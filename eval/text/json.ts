@@ -339,22 +339,26 @@ function controlName(code: number): string {
 /** A string as JSON. Throws JsonError where it isn't UTF-8. */
 export function printJsonString(text: string): string {
   if (/^[ !#-[\]-\x7f]*$/.test(text)) return `"${text}"`
-  let result = '"'
+  checkEncoding(text)
+  return `"${text.replace(/["\\\x00-\x1f]/g, escaped)}"`
+}
+
+function escaped(character: string): string {
+  const code = character.charCodeAt(0)
+  if (code === 34 || code === 92) return `\\${character}`
+  return SHORT_ESCAPES[code] ?? unicodeEscape(code)
+}
+
+function checkEncoding(text: string): void {
   for (let at = 0; at < text.length;) {
-    const code = text.charCodeAt(at)
-    if (code >= 128) {
-      const length = sequenceLength(text, at)
-      if (length <= 0) throw new JsonError('encoding', encodingMessage(text, at))
-      result += text.slice(at, at + length)
-      at += length
+    if (text.charCodeAt(at) < 128) {
+      at++
       continue
     }
-    if (code === 34 || code === 92) result += `\\${text[at]!}`
-    else if (code < 32) result += SHORT_ESCAPES[code] ?? unicodeEscape(code)
-    else result += text[at]!
-    at++
+    const length = sequenceLength(text, at)
+    if (length <= 0) throw new JsonError('encoding', encodingMessage(text, at))
+    at += length
   }
-  return `${result}"`
 }
 
 function encodingMessage(text: string, at: number): string {
