@@ -5,21 +5,38 @@
 
 const QUOTE = 34
 const BACKSLASH = 92
-/** By character: 0 where it can't be in a byte string or needs an escape, else 1. */
+/** By character: 1 where it stands for itself; 0 where it needs an escape or, from 256 on, is no byte. */
 const IS_PLAIN = new Uint8Array(256).fill(1)
 for (const character of '"\\\n\r\t') IS_PLAIN[character.charCodeAt(0)] = 0
+
+/** Taken once: engines have many kinds of strings, and would look the method up for each character. */
+const { charCodeAt } = String.prototype
 
 export class AtermWriter {
   bytes = new Uint8Array(64 * 1024)
   /** Where the next byte goes. */
   position = 0
 
+  byte(code: number): void {
+    this.reserve(1)
+    this.bytes[this.position++] = code
+  }
+
   /** Text that has no character to escape. */
   plain(text: string): void {
     this.reserve(text.length)
-    this.position = this.put(text, this.position)
+    this.put(text, this.position)
+    this.position += text.length
   }
 
+  /** A string that has no character to escape. */
+  quotedPlain(text: string): void {
+    this.byte(QUOTE)
+    this.plain(text)
+    this.byte(QUOTE)
+  }
+
+  /** Any string. */
   quoted(text: string): void {
     const { length } = text
     this.reserve(2 * length + 2)
@@ -27,7 +44,7 @@ export class AtermWriter {
     let at = this.position
     bytes[at++] = QUOTE
     for (let i = 0; i < length; i++) {
-      const code = text.charCodeAt(i)
+      const code = charCodeAt.call(text, i)
       if (IS_PLAIN[code] === 1) bytes[at++] = code
       else {
         bytes[at++] = BACKSLASH
@@ -38,20 +55,23 @@ export class AtermWriter {
     this.position = at
   }
 
-  /** Plain text over what is there; gives where it ends. */
-  put(text: string, start: number): number {
-    const { bytes } = this
-    let at = start
-    for (let i = 0; i < text.length; i++) bytes[at++] = text.charCodeAt(i)
-    return at
-  }
-
   /** Plain text between what is there. */
   insert(text: string, at: number): void {
-    this.reserve(text.length)
-    this.bytes.copyWithin(at + text.length, at, this.position)
+    this.makeRoom(text.length, at)
     this.put(text, at)
-    this.position += text.length
+  }
+
+  /** Moves what is there from `at` on. */
+  makeRoom(size: number, at: number): void {
+    this.reserve(size)
+    this.bytes.copyWithin(at + size, at, this.position)
+    this.position += size
+  }
+
+  private put(text: string, at: number): void {
+    const { bytes } = this
+    const { length } = text
+    for (let i = 0; i < length; i++) bytes[at + i] = charCodeAt.call(text, i)
   }
 
   private reserve(count: number): void {

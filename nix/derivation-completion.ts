@@ -1,19 +1,15 @@
 /**
- * Ring: nix. From what an expression says of a derivation to its `.drv`: output paths, path and hash modulo, in one go. Upstream:
- * derivationStrictInternal in libexpr/primops.cc. An evaluation of a package set makes tens of thousands, most of which nobody reads: so the
- * text is only hashed here, and printed again for those who want it.
+ * Ring: nix. From what an expression says of a derivation to its `.drv`: output paths, text, path and hash modulo, in one go. Upstream:
+ * derivationStrictInternal in libexpr/primops.cc. An evaluation of a package set makes tens of thousands, most of which nobody reads: so
+ * their texts are written as bytes, hashed and forgotten (derivation-printer.ts), and printed again for those who want them.
  */
 import { byteStringOfBytes } from './bytes.ts'
-import { DerivationPrinter, printHead, printHeadModulo, printInputs, printOutputs, printSorted, type PrintableDerivation } from './derivation-printer.ts'
+import { DerivationPrinter, printSorted, type PrintableDerivation } from './derivation-printer.ts'
 import { derivationType, type DerivationOutput } from './derivation.ts'
 import { fixedOutputHash, IMPURE_HASH, inputsModulo, type DerivationHash, type DerivationHashLookup } from './derivation-hash.ts'
 import { sha256Base16 } from './hash.ts'
 import { sortedUnique, unionSorted } from './sorting.ts'
 import { makeOutputPath, makeTextPathOfBase16 } from './store-path.ts'
-
-const printer = new DerivationPrinter()
-/** What the printer's buffer still holds: a store that writes each derivation asks for its text at once. */
-let held: { readonly derivation: PrintableDerivation; readonly text: Uint8Array } | undefined
 
 export class CompletedDerivation {
   /** Absolute. */
@@ -40,29 +36,33 @@ export class CompletedDerivation {
   }
 }
 
+const printer = new DerivationPrinter()
+/** What the printer's buffer still holds: a store that writes each derivation asks for its text at once. */
+let held: { readonly derivation: PrintableDerivation; readonly text: Uint8Array } | undefined
+
 /** Outputs that are `deferred` get paths, unless an input is deferred itself; other kinds, and their variables, are as they should be. */
 export function completeDerivation(draft: PrintableDerivation, lookup: DerivationHashLookup): CompletedDerivation {
-  const type = derivationType(draft)
   held = undefined
+  const type = derivationType(draft)
   const followsFromText = type === 'input-addressed' || type === 'deferred'
   printer.writeBody(draft, followsFromText ? draft.outputs : undefined)
   const { derivation, hash } = followsFromText ? fillOutputs(draft, lookup) : { derivation: draft, hash: hashOf(draft, type, lookup) }
   const references = referencesOf(draft)
-  const text = printer.withHead(printHead(derivation, printOutputs(derivation.outputs, false)))
+  const text = printer.text(derivation)
   held = { derivation, text }
-  return new CompletedDerivation(makeTextPathOfBase16(`${draft.name}.drv`, sha256Base16(text), references).toString(), references, hash, derivation)
+  const drvPath = makeTextPathOfBase16(`${draft.name}.drv`, sha256Base16(text), references).toString()
+  return new CompletedDerivation(drvPath, references, hash, derivation)
 }
 
 /** The paths that follow from the text without them; they are filled into the text that is being printed. */
 function fillOutputs(draft: PrintableDerivation, lookup: DerivationHashLookup): { readonly derivation: PrintableDerivation; readonly hash: DerivationHash } {
   const { deferred, inputs } = inputsModulo(draft, lookup)
-  const hashed = printInputs(inputs)
   const names = [...draft.outputs.keys()]
   const outputs = new Map<string, DerivationOutput>()
   let { variables } = draft
   if (deferred) for (const name of names) outputs.set(name, { kind: 'deferred' })
   else {
-    const masked = sha256Base16(printer.withHead(printHeadModulo(printOutputs(draft.outputs, true), hashed)))
+    const masked = sha256Base16(printer.textModulo(draft.outputs, true, inputs))
     const paths = new Map<string, string>()
     for (const name of names) {
       const path = makeOutputPath(name, masked, draft.name).toString()
@@ -71,7 +71,7 @@ function fillOutputs(draft: PrintableDerivation, lookup: DerivationHashLookup): 
     }
     variables = printer.fillGaps(variables, paths)
   }
-  const base16 = sha256Base16(printer.withHead(printHeadModulo(printOutputs(outputs, false), hashed)))
+  const base16 = sha256Base16(printer.textModulo(outputs, false, inputs))
   return { derivation: { ...draft, outputs, variables }, hash: { base16, deferred, outputs: names } }
 }
 
@@ -81,7 +81,7 @@ function hashOf(draft: PrintableDerivation, type: 'fixed' | 'floating' | 'impure
   if (type === 'impure') return { base16: IMPURE_HASH, deferred: true, outputs }
   if (type === 'fixed') return { base16: fixedOutputHash(draft.outputs.get('out') as DerivationOutput & { readonly kind: 'fixed' }), deferred: false, outputs }
   const { inputs } = inputsModulo(draft, lookup)
-  return { base16: sha256Base16(printer.withHead(printHeadModulo(printOutputs(draft.outputs, false), printInputs(inputs)))), deferred: true, outputs }
+  return { base16: sha256Base16(printer.textModulo(draft.outputs, false, inputs)), deferred: true, outputs }
 }
 
 /** All that it refers to. */

@@ -2,7 +2,7 @@
  * Ring: nix. Texts of derivations, as bytes. Upstream: Derivation::unparse in libstore/derivation/aterm.cc.
  *
  * Until its path and hash are known a derivation has three texts, which differ only in their head (outputs and inputs) and in the variables named
- * after outputs. So what follows the head is written once: each head is put right before it, and output paths are inserted into gaps.
+ * after outputs. So what follows the head is written once: heads are put right before it, and output paths are inserted into gaps.
  */
 import { AtermWriter } from './aterm-writer.ts'
 import { byteStringOfBytes } from './bytes.ts'
@@ -23,153 +23,208 @@ export interface PrintableDerivation extends Omit<Derivation, 'env'> {
   readonly variables: Variables
 }
 
-/** A variable whose value isn't there yet. */
+type Outputs = Derivation['outputs']
+type Inputs = Derivation['inputDerivations']
+
+/** A variable whose value isn't there yet: `index` among the variables, `offset` from the start of the body. */
 interface Gap {
   readonly name: string
   readonly index: number
-  /** From the start of the body. */
   readonly offset: number
 }
 
-const NO_NAMES: ReadonlySet<string> = new Set()
+const [COMMA, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST] = [44, 40, 41, 91, 93]
 /** Room for a head: more is made where one needs it. */
 const HEAD_ROOM = 16 * 1024
 
+/** Texts that it gives are good until it writes something else. */
 export class DerivationPrinter {
   private readonly writer = new AtermWriter()
+  /** Of the body: what follows the head. */
   private start = HEAD_ROOM
   private gaps: Gap[] = []
 
-  /** Writes what follows the head; variables of the names in `gaps` stay empty. */
-  writeBody(derivation: PrintableDerivation, gaps: Pick<ReadonlySet<string>, 'has'> = NO_NAMES): void {
+  /** Writes what follows the head; variables that are named after `unknown` outputs stay empty. */
+  writeBody(derivation: PrintableDerivation, unknown?: Outputs): void {
     const { writer } = this
     const { inputSources, system, builder, args, variables: { names, values } } = derivation
     this.gaps = []
     writer.position = this.start
-    writer.plain(`,${printNames(inputSources)},"${system}",`)
+    writer.byte(COMMA)
+    this.names(inputSources)
+    writer.byte(COMMA)
+    writer.quotedPlain(system)
+    writer.byte(COMMA)
     writer.quoted(builder)
-    for (let i = 0; i < args.length; i++) {
-      writer.plain(i === 0 ? ',[' : ',')
-      writer.quoted(args[i]!)
-    }
-    writer.plain(args.length === 0 ? ',[],[' : '],[')
+    writer.byte(COMMA)
+    this.list(args, (argument) => writer.quoted(argument))
+    writer.byte(COMMA)
+    writer.byte(OPEN_LIST)
     for (let i = 0; i < names.length; i++) {
-      writer.plain(i === 0 ? '(' : ',(')
+      if (i > 0) writer.byte(COMMA)
+      writer.byte(OPEN)
       writer.quoted(names[i]!)
-      writer.plain(',')
-      if (gaps !== NO_NAMES && gaps.has(names[i]!)) {
+      writer.byte(COMMA)
+      if (unknown?.has(names[i]!) === true) {
         this.gaps.push({ name: names[i]!, index: i, offset: writer.position + 1 - this.start })
-        writer.plain('""')
+        writer.quotedPlain('')
       } else writer.quoted(values[i]!)
-      writer.plain(')')
+      writer.byte(CLOSE)
     }
-    writer.plain('])')
+    writer.byte(CLOSE_LIST)
+    writer.byte(CLOSE)
   }
 
-  /** Fills the gaps, and gives the variables as they are then. */
-  fillGaps(variables: Variables, values: ReadonlyMap<string, string>): Variables {
-    const filled = variables.values.slice()
+  /** Inserts the paths of outputs that were unknown; gives the variables as they are then. */
+  fillGaps(variables: Variables, paths: ReadonlyMap<string, string>): Variables {
+    const values = variables.values.slice()
     // from the last on, since what is inserted moves what follows
     for (const { name, index, offset } of this.gaps.reverse()) {
-      filled[index] = values.get(name)!
-      this.writer.insert(filled[index], this.start + offset)
+      values[index] = paths.get(name)!
+      this.writer.insert(values[index], this.start + offset)
     }
     this.gaps = []
-    return { names: variables.names, values: filled }
+    return { names: variables.names, values }
   }
 
-  /** The text with this head, until something else is printed. */
-  withHead(head: string): Uint8Array {
-    if (head.length > this.start) this.makeRoom(head.length)
-    this.writer.put(head, this.start - head.length)
-    return this.writer.bytes.subarray(this.start - head.length, this.writer.position)
+  /** The text of the `.drv`. */
+  text({ outputs, inputDerivations, dynamicInputs }: Pick<Derivation, 'outputs' | 'inputDerivations' | 'dynamicInputs'>): Uint8Array {
+    return this.withHead(() => {
+      if (dynamicInputs === undefined || dynamicInputs.size === 0) this.head(outputs, false, inputDerivations)
+      else this.dynamicHead(outputs, inputDerivations, dynamicInputs)
+    })
   }
 
-  private makeRoom(size: number): void {
-    const { writer, start } = this
-    this.start = 2 * size
-    writer.insert(' '.repeat(this.start - start), start)
+  /** What hash-modulo hashes: with hashes (in base 16) of inputs in place of their paths, and, if wanted, without the paths of outputs. */
+  textModulo(outputs: Outputs, maskOutputs: boolean, inputs: Inputs): Uint8Array {
+    return this.withHead(() => this.head(outputs, maskOutputs, inputs))
+  }
+
+  /** A head's size isn't known before it is written: so it is written to the end, and moved. */
+  private withHead(write: () => void): Uint8Array {
+    const { writer } = this
+    const end = writer.position
+    write()
+    const size = writer.position - end
+    writer.position = end
+    if (size > this.start) return this.withMoreRoom(size, write)
+    writer.bytes.copyWithin(this.start - size, end, end + size)
+    return writer.bytes.subarray(this.start - size, end)
+  }
+
+  private withMoreRoom(size: number, write: () => void): Uint8Array {
+    this.writer.makeRoom(size, this.start)
+    this.start += size
+    return this.withHead(write)
+  }
+
+  private head(outputs: Outputs, maskOutputs: boolean, inputs: Inputs): void {
+    const { writer } = this
+    writer.plain('Derive(')
+    this.outputs(outputs, maskOutputs)
+    writer.byte(COMMA)
+    this.list(sortedUnique([...inputs.keys()]), (key) => {
+      writer.byte(OPEN)
+      writer.quotedPlain(key)
+      writer.byte(COMMA)
+      this.names(inputs.get(key)!)
+      writer.byte(CLOSE)
+    })
+  }
+
+  private dynamicHead(outputs: Outputs, inputs: Inputs, dynamicInputs: NonNullable<Derivation['dynamicInputs']>): void {
+    const { writer } = this
+    writer.plain('DrvWithVersion("xp-dyn-drv",')
+    this.outputs(outputs, false)
+    writer.byte(COMMA)
+    const all = new Map<string, DynamicInput>()
+    for (const [path, names] of inputs) all.set(path, { outputs: names, dynamic: new Map() })
+    for (const [path, dynamic] of dynamicInputs) all.set(path, { outputs: inputs.get(path) ?? [], dynamic })
+    this.dynamicInputs(all)
+  }
+
+  private dynamicInputs(inputs: ReadonlyMap<string, DynamicInput>): void {
+    const { writer } = this
+    this.list(sortedUnique([...inputs.keys()]), (key) => {
+      const { outputs, dynamic } = inputs.get(key)!
+      writer.byte(OPEN)
+      writer.quotedPlain(key)
+      writer.byte(COMMA)
+      if (dynamic.size > 0) writer.byte(OPEN)
+      this.names(outputs)
+      if (dynamic.size > 0) {
+        writer.byte(COMMA)
+        this.dynamicInputs(dynamic)
+        writer.byte(CLOSE)
+      }
+      writer.byte(CLOSE)
+    })
+  }
+
+  private outputs(outputs: Outputs, mask: boolean): void {
+    this.list(sortedUnique([...outputs.keys()]), (name) => {
+      const output = outputs.get(name)!
+      const { path, method, hash } = fieldsOf(output)
+      this.writer.byte(OPEN)
+      this.writer.quotedPlain(name)
+      for (const field of [mask ? '' : path, method, hash]) {
+        this.writer.byte(COMMA)
+        this.writer.quotedPlain(field)
+      }
+      this.writer.byte(CLOSE)
+    })
+  }
+
+  /** A set of names or paths: neither may hold a character that needs an escape. */
+  private names(names: readonly string[]): void {
+    this.list(sortedUnique(names), (name) => this.writer.quotedPlain(name))
+  }
+
+  private list(items: readonly string[], write: (item: string) => void): void {
+    const { writer } = this
+    writer.byte(OPEN_LIST)
+    for (let i = 0; i < items.length; i++) {
+      if (i > 0) writer.byte(COMMA)
+      write(items[i]!)
+    }
+    writer.byte(CLOSE_LIST)
   }
 }
 
-const shared = new DerivationPrinter()
+function fieldsOf(output: DerivationOutput): { readonly path: string; readonly method: string; readonly hash: string } {
+  switch (output.kind) {
+    case 'input-addressed': return { path: output.path, method: '', hash: '' }
+    case 'fixed': return { path: output.path, method: formatMethodAlgorithm(output.method, output.hash.algorithm), hash: formatHash(output.hash, 'base16') }
+    case 'floating': return { path: '', method: formatMethodAlgorithm(output.method, output.algorithm), hash: '' }
+    case 'deferred': return { path: '', method: '', hash: '' }
+    case 'impure': return { path: '', method: formatMethodAlgorithm(output.method, output.algorithm), hash: 'impure' }
+  }
+}
+
+const printer = new DerivationPrinter()
 
 /** The text of a `.drv`, its maps and sets sorted as Nix sorts them. */
 export function printDerivation(derivation: Derivation): string {
-  return printSorted({ ...derivation, variables: sortedVariables(derivation.env) })
+  return printSorted(sorted(derivation))
 }
 
 /** The same where the environment is sorted already. */
 export function printSorted(derivation: PrintableDerivation): string {
-  shared.writeBody(derivation)
-  return byteStringOfBytes(shared.withHead(printHead(derivation, printOutputs(derivation.outputs, false))))
+  printer.writeBody(derivation)
+  return byteStringOfBytes(printer.text(derivation))
 }
 
-/**
- * The text with other input derivations in place of its own, and, if wanted, without its own output paths: what
- * hash-modulo hashes. `inputs` maps a hash in base 16 to output names. The bytes are good until something else is printed.
- */
+/** The text with other inputs in place of its own, until something else is printed. */
 export function printDerivationModulo(derivation: Derivation, inputs: ReadonlyMap<string, readonly string[]>, maskOutputs: boolean): Uint8Array {
-  shared.writeBody({ ...derivation, variables: sortedVariables(derivation.env) }, maskOutputs ? derivation.outputs : NO_NAMES)
-  return shared.withHead(printHeadModulo(printOutputs(derivation.outputs, maskOutputs), printInputs(inputs)))
+  printer.writeBody(sorted(derivation), maskOutputs ? derivation.outputs : undefined)
+  return printer.textModulo(derivation.outputs, maskOutputs, inputs)
 }
 
-/** The start of a `.drv` up to its inputs; `outputs` as they stand between their brackets. */
-export function printHead(derivation: Pick<Derivation, 'inputDerivations' | 'dynamicInputs'>, outputs: string): string {
-  const { inputDerivations, dynamicInputs } = derivation
-  if (dynamicInputs === undefined || dynamicInputs.size === 0) return `Derive([${outputs}],[${printInputs(inputDerivations)}]`
-  const inputs = sortedUnique([...inputDerivations.keys(), ...dynamicInputs.keys()].sort()).map((path) => (
-    `("${path}",${printInput({ outputs: inputDerivations.get(path) ?? [], dynamic: dynamicInputs.get(path) ?? new Map() })})`
-  ))
-  return `DrvWithVersion("xp-dyn-drv",[${outputs}],[${inputs.join(',')}]`
-}
-
-/** The same with hashes for inputs, as they stand between their brackets. */
-export function printHeadModulo(outputs: string, inputs: string): string {
-  return `Derive([${outputs}],[${inputs}]`
-}
-
-function printInput(input: DynamicInput): string {
-  const outputs = printNames(input.outputs)
-  if (input.dynamic.size === 0) return outputs
-  const below = [...input.dynamic].sort(byKey).map(([outputName, node]) => `("${outputName}",${printInput(node)})`)
-  return `(${outputs},[${below.join(',')}])`
-}
-
-/** The list of inputs without its brackets: by `.drv` path, or by hash. */
-export function printInputs(inputs: ReadonlyMap<string, readonly string[]>): string {
-  const keys = sortedUnique([...inputs.keys()])
-  let text = ''
-  for (let i = 0; i < keys.length; i++) text += `${i === 0 ? '' : ','}("${keys[i]!}",${printNames(inputs.get(keys[i]!)!)})`
-  return text
-}
-
-/** The list of outputs without its brackets. */
-export function printOutputs(outputs: ReadonlyMap<string, DerivationOutput>, maskOutputs: boolean): string {
-  return [...outputs].sort(byKey).map(([outputName, output]) => `("${outputName}",${printOutput(output, maskOutputs)})`).join(',')
-}
-
-function printOutput(output: DerivationOutput, mask: boolean): string {
-  switch (output.kind) {
-    case 'input-addressed': return `"${mask ? '' : output.path}","",""`
-    case 'fixed': return `"${mask ? '' : output.path}","${formatMethodAlgorithm(output.method, output.hash.algorithm)}","${formatHash(output.hash, 'base16')}"`
-    case 'floating': return `"","${formatMethodAlgorithm(output.method, output.algorithm)}",""`
-    case 'deferred': return '"","",""'
-    case 'impure': return `"","${formatMethodAlgorithm(output.method, output.algorithm)}","impure"`
-  }
-}
-
-/** A set of names or paths, without escapes: neither may hold a character that needs one. */
-function printNames(names: readonly string[]): string {
-  if (names.length === 0) return '[]'
-  return names.length === 1 ? `["${names[0]}"]` : `["${sortedUnique(names).join('","')}"]`
+function sorted(derivation: Derivation): PrintableDerivation {
+  return { ...derivation, variables: sortedVariables(derivation.env) }
 }
 
 export function sortedVariables(env: ReadonlyMap<string, string>): Variables {
   const names = sortedUnique([...env.keys()])
   return { names, values: names.map((name) => env.get(name)!) }
-}
-
-function byKey(left: readonly [string, unknown], right: readonly [string, unknown]): number {
-  return left[0] < right[0] ? -1 : left[0] > right[0] ? 1 : 0
 }
