@@ -13,6 +13,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   'graph': 'overhead of a node on a graph of 500 trivial derivations',
   'example-set': 'the whole of examples/packages: about half an hour',
   'evaluation': 'the evaluator beside stock Nix on a package set: give the folder of a large one',
+  'derivation': 'paths and hashes of derivations, evaluated beside stock Nix and alone',
   'store': 'requests and bytes to S3 for a path, speed of taking in and giving out',
   'nar': 'writing, reading and hashing archives',
   'reference-scan': 'the search for references',
