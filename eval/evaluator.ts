@@ -32,6 +32,7 @@ import type { ParsedFile, SourceFile } from './syntax/ast.ts'
 import { parse, type ParseOptions } from './syntax/parser.ts'
 import { canonicalPath } from './syntax/paths.ts'
 import { findUndefinedVariable } from './syntax/scope.ts'
+import { segmented } from './syntax/segments.ts'
 import { Location } from './values/location.ts'
 import { printContextElement, singleContext, type StringContext } from './values/context.ts'
 import { Layout } from './values/layout.ts'
@@ -73,6 +74,8 @@ export class Evaluator implements Host {
   private readonly values = new Memo<Value>()
   private readonly resolved = new Memo<string>()
   private readonly parsed = new Memo<ParsedFile>()
+  /** Files whose syntax was another in a later evaluation. */
+  private readonly changedFiles = new Set<string>()
   private readonly copied = new Memo<{ readonly text: string; readonly context: StringContext }>()
 
   constructor(options: EvaluatorOptions) {
@@ -153,16 +156,22 @@ export class Evaluator implements Host {
   parseFile(file: string): ParsedFile {
     return this.parsed.get(file, () => {
       let parsed: ParsedFile | undefined
+      // a file that has changed is likely to change again: then what its parts are is looked at one by one
+      const inParts = this.changedFiles.has(file) ? segmented : (whole: ParsedFile) => whole
       const text = byteStringOfBytes(this.files.readSource(this.files.resolve(file), file, (content) => {
         const edited = parsed && this.parseEdited(parsed.source.origin, byteStringOfBytes(content), folderOf(file))
-        return edited !== undefined && keepSyntax(parsed!, edited)
+        if (edited === undefined) return false
+        if (keepSyntax(parsed!, inParts(edited))) return true
+        // what flake.nix may hold goes by its syntax
+        if (!file.endsWith('/flake.nix')) this.changedFiles.add(file)
+        return false
       }))
       const source: SourceFile = { origin: { kind: 'file', path: file }, text, standing: { text, positions: undefined, observation: undefined } }
       let warned = false
       const found = this.parseSource(source, folderOf(file), undefined, () => { warned = true })
       // a warning has a place in its text, which would be an old one
-      if (!warned) parsed = found
-      return found
+      if (warned) return found
+      return parsed = inParts(found)
     })
   }
 
@@ -171,7 +180,7 @@ export class Evaluator implements Host {
     try {
       let warned = false
       const parsed = parse({ origin, text }, this.parseOptions(basePath, () => { warned = true }))
-      return warned ? undefined : parsed
+      return warned || this.undefinedVariable(parsed) !== undefined ? undefined : parsed
     } catch (error) {
       if (error instanceof ParseError) return undefined
       throw error
@@ -203,9 +212,13 @@ export class Evaluator implements Host {
       if (!(error instanceof ParseError)) throw error
       throw new EvaluationError('parse', error.message, { location: error.position === undefined ? undefined : new Location(error.source, error.position), cause: error })
     }
-    const unknown = findUndefinedVariable(parsed.expression, (name) => this.globals.has(name) || inScope(name))
+    const unknown = this.undefinedVariable(parsed, inScope)
     if (unknown !== undefined) throw new EvaluationError('undefined-variable', `undefined variable '${unknown.name}'`, { location: new Location(source, unknown.position) })
     return parsed
+  }
+
+  private undefinedVariable({ expression }: ParsedFile, inScope: (name: string) => boolean = () => false): ReturnType<typeof findUndefinedVariable> {
+    return findUndefinedVariable(expression, (name) => this.globals.has(name) || inScope(name))
   }
 
   copyPathToStore(path: string): { readonly text: string; readonly context: StringContext } {

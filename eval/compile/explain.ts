@@ -76,6 +76,7 @@ class Explainer {
       case 'not': return node('not', [this.strict(expression.operand, at)])
       case 'binary': return node('operator', [this.strict(expression.left, at), this.strict(expression.right, at)], expression.operator)
       case 'current-position': return node('constant', [], '__curPos')
+      case 'segment': return this.strict(expression.segment.expression, at)
     }
   }
 

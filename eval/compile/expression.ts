@@ -16,6 +16,7 @@ import { compileCall, compileLambda } from './functions.ts'
 import { compileBinary, compileInterpolation } from './operators.ts'
 import { internName } from './names.ts'
 import { delayedContext, openFrame, reader, resolve, Scope, type Compiler, type Context, type Delayed, type Place, type Strict } from './scope.ts'
+import { compileSegment } from './segment.ts'
 import { attributeFinder, type AttributeFinder, compileHasAttribute, compileSelect } from './select.ts'
 import { assertEqual } from '../runtime/equality.ts'
 
@@ -75,6 +76,7 @@ export function compileStrict(expression: Expression, context: Context): Strict 
       return negation(operand, site)
     }
     case 'binary': return compileBinary(expression, context)
+    case 'segment': return compileSegment(expression, context)
     case 'current-position': {
       const location = siteOf(context.source, expression.position)
       return () => context.host.positionValue(location)

@@ -6,6 +6,8 @@
  * Strings hold bytes: each character code is one byte of UTF-8.
  */
 
+import type { Segment } from './segments.ts'
+
 /** Offset into the file's bytes; line and column are computed from it only when somebody asks. */
 export type Position = number
 
@@ -36,6 +38,8 @@ export type Expression =
   | { readonly kind: 'binary'; readonly position: Position; readonly operator: BinaryOperator; readonly left: Expression; readonly right: Expression; /** of `+` only: where the operands begin, parentheses included, for messages */ readonly leftPosition?: Position; readonly rightPosition?: Position }
   /** `__curPos` */
   | { readonly kind: 'current-position'; readonly position: Position }
+  /** A part that may be exchanged in an evaluator that stays (segments.ts); the parser makes none. */
+  | { readonly kind: 'segment'; readonly position: Position; readonly segment: Segment }
 
 export type BinaryOperator = '==' | '!=' | '&&' | '||' | '->' | '//' | '++' | '+'
 

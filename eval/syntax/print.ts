@@ -36,6 +36,7 @@ function print(node: Expression, out: string[]): void {
     case 'variable':
       out.push(printAttributeName(node.name))
       return
+    case 'segment': return print(node.segment.expression, out)
     case 'current-position':
       out.push('__curPos')
       return

@@ -3,17 +3,19 @@
  * Where it can't be sure it says no.
  */
 import type { Expression, Position } from './ast.ts'
+import type { Segment } from './segments.ts'
 
 /** Fields of nodes that say where something stands, and nothing else. */
 const PLACES: ReadonlySet<string> = new Set(['position', 'leftPosition', 'rightPosition', 'partPositions'])
 /** What the parser's builder of bindings remembers of the bindings beside it. */
 const DERIVED = 'index'
+const SEGMENT = 'segment'
 
 /**
  * For each position in the first syntax the position of the same part in the second; undefined where they aren't the same, or parts that stood at one
- * place stand at several.
+ * place stand at several. Segments are not looked into: the pairs of them are added to `segments`.
  */
-export function matchSyntax(first: Expression, second: Expression): ReadonlyMap<Position, Position> | undefined {
+export function matchSyntax(first: Expression, second: Expression, segments: [Segment, Segment][] = []): ReadonlyMap<Position, Position> | undefined {
   const positions = new Map<Position, Position>()
   // not by recursion: chains of operators are as deep as they are long
   const pending: unknown[] = [first, second]
@@ -32,7 +34,8 @@ export function matchSyntax(first: Expression, second: Expression): ReadonlyMap<
       if (!Object.hasOwn(right, key)) return undefined
       const [a, b] = [(left as Fields)[key], (right as Fields)[key]]
       if (!PLACES.has(key)) {
-        if (key !== DERIVED) pending.push(a, b)
+        if (key === SEGMENT) segments.push([a as Segment, b as Segment])
+        else if (key !== DERIVED) pending.push(a, b)
       } else if (!Array.isArray(a) || !Array.isArray(b)) {
         if (!pair(positions, a, b)) return undefined
       } else {

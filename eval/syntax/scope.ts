@@ -98,6 +98,7 @@ function visit(expression: Expression, scope: Scope | undefined, go: Visitor): v
       go(expression.condition, scope)
       return go(expression.body, scope)
     case 'not': return go(expression.operand, scope)
+    case 'segment': return go(expression.segment.expression, scope)
     case 'binary':
       go(expression.left, scope)
       return go(expression.right, scope)
