@@ -7,7 +7,7 @@ import { encodeBase32, isBase32 } from './base32.ts'
 import type { ContentAddress } from './content-address.ts'
 import { sortedUnique } from './sorting.ts'
 import { FormatError } from './errors.ts'
-import { compressHash, formatHash, hashBytes, type Hash } from './hash.ts'
+import { compressHash, formatHash, hashBytes, sha256Base16, type Hash } from './hash.ts'
 
 export const STORE_DIRECTORY = '/nix/store'
 /** Characters of the hash part. */
@@ -165,8 +165,7 @@ export function makeFixedOutputPath(name: string, output: FixedOutput): StorePat
   if (references.length > 0 || self) throw new FormatError(`fixed output '${name}' is not allowed to refer to other store paths`)
   if (method === 'git' && hash.algorithm !== 'sha1' && hash.algorithm !== 'sha256') throw new FormatError(`a git tree has a SHA-1 or SHA-256 hash, not ${hash.algorithm}`)
   const prefix = method === 'nar' ? 'r:' : method === 'git' ? 'git:' : ''
-  const inner = hashBytes('sha256', `fixed:out:${prefix}${formatHash(hash, 'base16', true)}:`)
-  return makeStorePath('output:out', inner, name)
+  return makeStorePathOfText('output:out', `sha256:${sha256Base16(`fixed:out:${prefix}${formatHash(hash, 'base16', true)}:`)}`, name)
 }
 
 /** The path of a tree without references, by the SHA-256 of its NAR: what `builtins.path` and `./.` in a string give. */
