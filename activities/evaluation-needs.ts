@@ -28,7 +28,8 @@ export class NeedKeeper {
   readonly #memory: PlanMemory
   readonly #onReady: () => void
   readonly #byNode = new Map<NodeKey, { readonly waiting: Waiting[]; readonly unwatch: () => void }>()
-  readonly #ended = new Set<NodeKey>()
+  /** With what became of them, where that is known. */
+  readonly #ended = new Map<NodeKey, NodeOutcome | undefined>()
   /** Answers that came from here and not from a node. */
   #answers: NeedAnswer[] = []
   #inProcess = 0
@@ -90,32 +91,33 @@ export class NeedKeeper {
     for (const [key, waiting] of missing) {
       const before = this.#byNode.get(key)
       if (before) before.waiting.push(...waiting)
-      else this.#byNode.set(key, { waiting, unwatch: this.#parts.hub.watch(key, () => this.#markEnded(key)) })
+      else this.#byNode.set(key, { waiting, unwatch: this.#parts.hub.watch(key, (_, outcome) => this.#markEnded(key, outcome)) })
     }
     for (const other of await beginNodes(this.#parts, plan, this.#evaluationId)) {
-      if (missing.has(other.nodeKey) && (other.state === 'failed' || other.state === 'succeeded')) this.#ended.add(other.nodeKey)
+      if (missing.has(other.nodeKey) && (other.state === 'failed' || other.state === 'succeeded')) this.#ended.set(other.nodeKey, undefined)
     }
   }
 
   /** Looks whether nodes have ended whose notification was lost. */
   async look(): Promise<void> {
     const rows = await readNodes(this.#parts.database.db, this.nodes)
-    for (const row of rows.values()) if (row.state === 'failed' || row.state === 'succeeded') this.#ended.add(row.key)
+    for (const row of rows.values()) if (row.state === 'failed' || row.state === 'succeeded') this.#ended.set(row.key, undefined)
   }
 
   /** What can be answered now; paths in it are readable, and stay so until `close`. */
   async takeAnswers(): Promise<readonly NeedAnswer[]> {
-    const keys = [...this.#ended]
+    const ended = [...this.#ended]
     this.#ended.clear()
-    const rows = await readNodes(this.#parts.database.db, keys)
-    for (const key of keys) {
+    const rows = await readNodes(this.#parts.database.db, ended.flatMap(([key, outcome]) => (outcome === undefined ? [key] : [])))
+    for (const [key, known] of ended) {
       const row = rows.get(key)
+      const outcome = known ?? (row?.state === 'succeeded' || row?.state === 'failed' ? row.outcome : undefined)
       const entry = this.#byNode.get(key)
-      if (!entry || (row?.state !== 'succeeded' && row?.state !== 'failed')) continue
+      if (!entry || !outcome) continue
       this.#byNode.delete(key)
       entry.unwatch()
-      if (row.state === 'succeeded') await this.#answerValid(entry.waiting)
-      else for (const { need } of entry.waiting) this.#answers.push({ key: need.key, ok: false, message: failureMessage(need, row.outcome) })
+      if (outcome.status === 'succeeded') await this.#answerValid(entry.waiting)
+      else for (const { need } of entry.waiting) this.#answers.push({ key: need.key, ok: false, message: failureMessage(need, outcome) })
     }
     const answers = this.#answers
     this.#answers = []
@@ -136,8 +138,8 @@ export class NeedKeeper {
     this.#leases.length = 0
   }
 
-  #markEnded(key: NodeKey): void {
-    this.#ended.add(key)
+  #markEnded(key: NodeKey, outcome: NodeOutcome | undefined): void {
+    if (outcome !== undefined || !this.#ended.has(key)) this.#ended.set(key, outcome)
     this.#onReady()
   }
 
@@ -191,9 +193,9 @@ export class NeedKeeper {
   }
 }
 
-function failureMessage(need: Need, outcome: NodeOutcome | null): string {
+function failureMessage(need: Need, outcome: NodeOutcome): string {
   const what = need.kind === 'realise' ? `build of '${need.drvPath}'` : need.kind === 'unlocked-fetch' ? `fetch of '${need.request.url}'` : `path '${need.storePath}'`
-  if (outcome?.status !== 'failed') return `${what} failed`
+  if (outcome.status !== 'failed') return `${what} failed`
   const tail = outcome.logTail ?? []
   const { cause } = outcome
   const log = tail.length > 0 ? `;\nlast ${tail.length} log lines:\n${tail.map((line) => `> ${line}`).join('\n')}` : ''

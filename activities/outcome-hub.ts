@@ -2,11 +2,14 @@
  * Ring: activities. Tells who in this process waits for nodes that one has ended: at once where it ended here, else as soon as Postgres
  * notifies. A notification may be lost (the connection broke); who waits looks for itself every now and then.
  */
-import type { NodeKey } from '../contract/nodes.ts'
+import type { NodeKey, NodeOutcome } from '../contract/nodes.ts'
 import type { FarmDatabase } from '../state/database.ts'
 
+/** Called with what became of the node where that is known here. */
+export type OnEnded = (key: NodeKey, outcome?: NodeOutcome) => void
+
 export class OutcomeHub {
-  readonly #waiting = new Map<NodeKey, Set<(key: NodeKey) => void>>()
+  readonly #waiting = new Map<NodeKey, Set<OnEnded>>()
   #stop: (() => Promise<void>) | undefined
 
   async start(database: FarmDatabase): Promise<void> {
@@ -18,12 +21,12 @@ export class OutcomeHub {
   }
 
   /** The node's outcome is committed, by this process or another. */
-  tell(key: NodeKey): void {
-    for (const callback of [...this.#waiting.get(key) ?? []]) callback(key)
+  tell(key: NodeKey, outcome?: NodeOutcome): void {
+    for (const callback of [...this.#waiting.get(key) ?? []]) callback(key, outcome)
   }
 
   /** Calls back each time the node has ended, until the returned function is called. */
-  watch(key: NodeKey, callback: (key: NodeKey) => void): () => void {
+  watch(key: NodeKey, callback: OnEnded): () => void {
     const callbacks = this.#waiting.get(key) ?? new Set()
     this.#waiting.set(key, callbacks.add(callback))
     return () => {

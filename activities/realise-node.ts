@@ -87,7 +87,7 @@ async function tryNode(dependencies: Dependencies, attempt: Attempt): Promise<Re
     const recorded = await realise(dependencies, attempt, async (ended, adopt) => {
       const { result, recorded, registered } = await recordEnd(dependencies, attempt, ended)
       if (recorded && result.status === 'succeeded') await adopt?.(registered)
-      return { result, announcing: recorded ? announceNow(dependencies, input) : Promise.resolve(undefined) }
+      return { result, announcing: recorded && result.status !== 'again' ? announceNow(dependencies, input, result) : Promise.resolve(undefined) }
     })
     if (recorded.result.status === 'failed') span.setStatus({ code: SpanStatusCode.ERROR, message: recorded.result.cause.kind })
     span.setAttribute('firn.result', recorded.result.status)
@@ -105,9 +105,9 @@ interface Recorded {
 type End = (ended: Ended, adopt?: (registered: ReadonlySet<string>) => Promise<void>) => Promise<Recorded>
 
 /** Never rejects: a node that ended has ended, and a signal that got lost is sent by the sweep. */
-async function announceNow({ database: { db }, motion, hub }: Dependencies, { nodeKey }: NodeInput): Promise<unknown> {
+async function announceNow({ database: { db }, motion, hub }: Dependencies, { nodeKey }: NodeInput, outcome: NodeOutcome): Promise<unknown> {
   // an evaluator of this process goes on while the rest of the farm is told
-  hub.tell(nodeKey)
+  hub.tell(nodeKey, outcome)
   try {
     await announce(db, motion, [nodeKey])
     return undefined
