@@ -44,6 +44,8 @@ export interface RuncSettings extends Partial<OutsideNetworkSettings> {
 }
 
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt'
+/** While containers start so close to each other, the kernel is ready for the next. */
+const RECENT_MILLISECONDS = 20
 /** How long to wait for the end of the log once the container is gone. */
 const DRAIN_SECONDS = 5
 
@@ -80,6 +82,7 @@ class RuncDriver implements BuildDriver {
   #shared: string | undefined
   readonly #starter = starterProgram(process.arch)
   #hasSlirp: boolean | undefined
+  #startedAt = -Infinity
   #number = 0
 
   constructor(settings: RuncSettings, program: string, shell: string, hierarchies: readonly string[]) {
@@ -118,7 +121,7 @@ class RuncDriver implements BuildDriver {
   }
 
   prepare(): void {
-    if (this.#processes !== undefined) this.#launcher.prepare(this.#processes)
+    if (this.#processes !== undefined && performance.now() - this.#startedAt > RECENT_MILLISECONDS) this.#launcher.prepare(this.#processes)
   }
 
   async run(request: BuildRequest, options: BuildOptions = {}): Promise<BuildResult> {
@@ -196,6 +199,7 @@ class RuncDriver implements BuildDriver {
       })
       writeFileSync(join(folder, 'config.json'), printOciSpec(spec), { mode: 0o600 })
       pipe = await this.#pipes!.open()
+      this.#startedAt = performance.now()
       const command = runCommand(this.#runtime, id, folderInside, join(folderInside, 'runtime.log'), request.system, this.#starter === undefined ? 0 : 3)
       return await this.#watch(id, command, folder, pipe, network, request, options)
     } finally {

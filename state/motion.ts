@@ -88,21 +88,17 @@ export async function connectMotion(settings: TemporalSettings, options: { reado
   return motionOf(client, async () => { await connection.close() })
 }
 
-/**
- * As `connectMotion`, over a client that the caller has. `eager`: a client on the connection of a worker of this process that runs workflows. What it starts
- * that worker gets with the answer, without a queue in between, if it has room.
- */
-export function motionOf(client: Client, close: () => Promise<void>, eager?: Client): Motion {
+/** As `connectMotion`, over a client that the caller has. */
+export function motionOf(client: Client, close: () => Promise<void>): Motion {
   const limit = pLimit(CALLS)
   const start = async ({ priority, ...node }: NodeInput & { readonly priority: number }, conflict: 'TERMINATE_EXISTING' | 'USE_EXISTING'): Promise<void> => {
-    await (eager ?? client).workflow.start('node', {
+    await client.workflow.start('node', {
       workflowId: nodeWorkflowId(node.nodeKey),
       taskQueue: WORKFLOW_QUEUE,
       args: [node],
       workflowIdConflictPolicy: conflict,
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       priority: { priorityKey: priority },
-      ...(eager ? { requestEagerStart: true } : {}),
     })
   }
   const terminate = async (workflowId: string, reason: string): Promise<void> => {

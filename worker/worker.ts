@@ -99,10 +99,8 @@ export async function startWorker(settings: Settings, services: WorkerServices):
       throw new FirnError('unavailable', `no Temporal server answers at ${address}`, { cause: error })
     })
     closing.push(() => clientConnection.close())
-    const clientOf = (connection: Connection | NativeConnection): Client => new Client({ connection, namespace: settings.temporal.namespace, ...(services.tracing ? { interceptors: { workflow: [new OpenTelemetryWorkflowClientInterceptor()] } } : {}) })
-    const nativeConnection = await NativeConnection.connect(connect)
-    closing.push(() => nativeConnection.close())
-    const motion = motionOf(clientOf(clientConnection), () => Promise.resolve(), settings.worker.roles.includes('schedule') ? clientOf(nativeConnection) : undefined)
+    const client = new Client({ connection: clientConnection, namespace: settings.temporal.namespace, ...(services.tracing ? { interceptors: { workflow: [new OpenTelemetryWorkflowClientInterceptor()] } } : {}) })
+    const motion = motionOf(client, () => Promise.resolve())
     const { mirrors, hashedMirrors, tries, connectSeconds, stallSeconds, netrc } = settings.fetch
     const fetchers = openFetchers({ folder: join(settings.home, 'repositories'), mirrors, hashedMirrors, tries, connectSeconds, stallSeconds, ...(netrc === undefined ? {} : { netrc }) }, store)
     closing.push(() => fetchers.close())
@@ -132,6 +130,8 @@ export async function startWorker(settings: Settings, services: WorkerServices):
       ...notificationActivities(dependencies),
     }
     const features = servedFeatures(settings)
+    const nativeConnection = await NativeConnection.connect(connect)
+    closing.push(() => nativeConnection.close())
     const bundle = settings.worker.roles.includes('schedule') ? await workflowBundle(join(settings.home, 'cache'), { traced: services.tracing !== undefined }) : undefined
     const workers: Worker[] = []
     for (const plan of queuePlans(settings, features, residentQueue)) {

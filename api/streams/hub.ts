@@ -9,8 +9,9 @@ import type { FarmDatabase } from '../../state/database.ts'
 
 const CHANNEL = 'firn_event'
 const FALLBACK_MILLISECONDS = 1000
-/** Wakes that come faster than this are one; the first of them comes at once. */
-const COALESCE_MILLISECONDS = 20
+/** Wakes that come faster than this are one; the first of them comes at once. In a row of them the pause doubles: who is busy is asked less often. */
+const SHORTEST_MILLISECONDS = 20
+const LONGEST_MILLISECONDS = 160
 
 /** A moment, as `seen` gives it: what changes after it is not missed. */
 export type Moment = number
@@ -21,6 +22,7 @@ export class ChangeHub {
   #due: NodeJS.Timeout | undefined
   #changes: Moment = 0
   #wokenAt = 0
+  #coalesce = SHORTEST_MILLISECONDS
 
   async start(database: FarmDatabase, logger: Logger): Promise<void> {
     try {
@@ -35,11 +37,13 @@ export class ChangeHub {
 
   #wakeSoon(): void {
     if (this.#waiting.size === 0 || this.#due !== undefined) return
-    const pause = this.#wokenAt + COALESCE_MILLISECONDS - performance.now()
+    const pause = this.#wokenAt + this.#coalesce - performance.now()
     if (pause <= 0) {
+      this.#coalesce = SHORTEST_MILLISECONDS
       this.#wake()
       return
     }
+    this.#coalesce = Math.min(2 * this.#coalesce, LONGEST_MILLISECONDS)
     this.#due = setTimeout(() => {
       this.#due = undefined
       this.#wake()
