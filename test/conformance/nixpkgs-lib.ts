@@ -46,6 +46,8 @@ function run(part: Part, programs: string, nixpkgs: string, home: string): Outco
   const environment = {
     ...process.env, PATH: `${programs}:${process.env['PATH'] ?? ''}`, HOME: home, FIRN_HOME: join(home, 'firn'), TEST_LIB: join(nixpkgs, 'lib'), NIX_PATH: `nixpkgs=${nixpkgs}`,
     NIX_STATE_DIR: join(home, 'state'), NIX_REMOTE: '', NIX_CONF_DIR: '/var/empty', NIX_CONFIG: 'build-users-group =\nsubstituters =', PAGER: 'cat',
+    // compiled once for all parts, which start the program hundreds of times
+    NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(home, 'compile'),
   }
   // some tests look at what was added to the store: each side's own is /nix/store in a mount namespace
   const words = ['--mount', '--map-root-user', 'sh', '-c', 'mount --bind "$1" /nix/store && shift && exec "$@"', 'sh', join(home, 'firn/store'), ...part.words]
