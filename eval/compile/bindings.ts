@@ -6,7 +6,7 @@ import { shownLocation, siteOf, type Site } from '../runtime/site.ts'
 import { force, Thunk } from '../runtime/thunk.ts'
 import { showLocation } from '../printing/locations.ts'
 import { printAttributeName } from '../text/printing.ts'
-import { Layout, layoutOf } from '../values/layout.ts'
+import { Layout, layoutOf, sameNames } from '../values/layout.ts'
 import type { Location } from '../values/location.ts'
 import { mergeAttributes } from '../values/make.ts'
 import { byBytes } from '../values/order.ts'
@@ -230,7 +230,7 @@ function withDynamic(fixed: (frame: Frame) => Attributes, dynamic: readonly Dyna
       values.push(make(frame))
     }
     if (names.length === 0) return base
-    if (last?.base !== base.layout || !sameTexts(last.names, names)) last = extend(base.layout, names, sites)
+    if (last?.base !== base.layout || !sameNames(last.names, names)) last = extend(base.layout, names, sites)
     return new Attributes(last.layout, placed(last.order, base.values, values))
   }
 }
@@ -257,12 +257,6 @@ function placed(order: readonly number[], base: readonly Slot[], added: readonly
     values[i] = from < given ? base[from]! : added[from - given]!
   }
   return values
-}
-
-function sameTexts(left: readonly string[], right: readonly string[]): boolean {
-  if (left.length !== right.length) return false
-  for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return false
-  return true
 }
 
 function checkNew(base: Layout, names: readonly string[], sites: readonly Site[], text: string, site: Site): void {

@@ -15,7 +15,7 @@ import { compileAttributes, compileLet } from './bindings.ts'
 import { compileCall, compileLambda } from './functions.ts'
 import { compileBinary, compileInterpolation } from './operators.ts'
 import { internName } from './names.ts'
-import { delayedContext, openFrame, reader, resolve, Scope, type Compiler, type Context, type Delayed, type Place, type Strict } from './scope.ts'
+import { delayedContext, openFrame, reader, resolve, Scope, up, type Compiler, type Context, type Delayed, type Place, type Strict } from './scope.ts'
 import { compileSegment } from './segment.ts'
 import { attributeFinder, type AttributeFinder, compileHasAttribute, compileSelect } from './select.ts'
 import { assertEqual } from '../runtime/equality.ts'
@@ -147,9 +147,7 @@ function delayed1(slot: number, code: Code): Delayed {
 
 function delayedN(hops: number, slot: number, code: Code): Delayed {
   return (frame) => {
-    let at = frame
-    for (let i = 0; i < hops; i++) at = at[0] as Frame
-    const found = at[slot] as Slot | undefined
+    const found = up(frame, hops)[slot] as Slot | undefined
     return found === undefined ? new Thunk(code, frame) : settled(found)
   }
 }
@@ -244,8 +242,6 @@ function variableReader({ hops, slot }: Place): Strict {
   switch (hops) {
     case 0: return variable0(slot)
     case 1: return variable1(slot)
-    case 2: return variable2(slot)
-    case 3: return variable3(slot)
     default: return variableN(hops, slot)
   }
 }
@@ -258,20 +254,8 @@ function variable1(slot: number): Strict {
   return (frame) => force((frame[0] as Frame)[slot] as Slot)
 }
 
-function variable2(slot: number): Strict {
-  return (frame) => force(((frame[0] as Frame)[0] as Frame)[slot] as Slot)
-}
-
-function variable3(slot: number): Strict {
-  return (frame) => force((((frame[0] as Frame)[0] as Frame)[0] as Frame)[slot] as Slot)
-}
-
 function variableN(hops: number, slot: number): Strict {
-  return (frame) => {
-    let at = frame
-    for (let i = 0; i < hops; i++) at = at[0] as Frame
-    return force(at[slot] as Slot)
-  }
+  return (frame) => force(up(frame, hops)[slot] as Slot)
 }
 
 function compileList(expression: Expression & { readonly kind: 'list' }, context: Context): Strict {

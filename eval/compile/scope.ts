@@ -121,12 +121,7 @@ export function reader(place: Place): (frame: Frame) => unknown {
     case 1: return (frame) => (frame[0] as Frame)[slot]
     case 2: return (frame) => ((frame[0] as Frame)[0] as Frame)[slot]
     case 3: return (frame) => (((frame[0] as Frame)[0] as Frame)[0] as Frame)[slot]
-    default:
-      return (frame) => {
-        let at = frame
-        for (let i = 0; i < hops; i++) at = at[0] as Frame
-        return at[slot]
-      }
+    default: return (frame) => up(frame, hops)[slot]
   }
 }
 

@@ -141,7 +141,8 @@ function setOf(names: readonly string[]): ReadonlySet<string> {
   return lastSet
 }
 
-function sameNames(left: readonly string[], right: readonly string[]): boolean {
+/** Whether two lists of names are alike. */
+export function sameNames(left: readonly string[], right: readonly string[]): boolean {
   if (left.length !== right.length) return false
   for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return false
   return true
