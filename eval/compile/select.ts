@@ -25,10 +25,13 @@ function compileStep(name: AttributeName, context: Context): Step {
       return subject instanceof Attributes ? subject.get(text) : undefined
     }
   }
-  return staticStep(internName(name.name))
+  return attributeFinder(internName(name.name))
 }
 
-function staticStep(name: string): Step {
+export type AttributeFinder = (subject: Value) => Slot | undefined
+
+/** Finds the attribute of an (interned) name at one place of the program; undefined where the subject is no set or lacks it. */
+export function attributeFinder(name: string): AttributeFinder {
   let lastLayout: Layout | undefined
   let lastIndex = -1
   return (subject) => {
@@ -39,22 +42,6 @@ function staticStep(name: string): Step {
       lastLayout = layout
     }
     return lastIndex < 0 ? undefined : subject.values[lastIndex]
-  }
-}
-
-export type AttributeFinder = (attributes: Attributes) => Slot | undefined
-
-/** Finds the attribute of an (interned) name at one place of the program; undefined where a set lacks it. */
-export function attributeFinder(name: string): AttributeFinder {
-  let lastLayout: Layout | undefined
-  let lastIndex = -1
-  return (attributes) => {
-    const { layout } = attributes
-    if (layout !== lastLayout) {
-      lastIndex = layout.find(name)
-      lastLayout = layout
-    }
-    return lastIndex < 0 ? undefined : attributes.values[lastIndex]
   }
 }
 
