@@ -1,6 +1,7 @@
 /**
  * Ring: activities. Derivations by path, parsed once, and what a node is by its derivation. The latest are kept in memory: while an
- * evaluation runs they come from its evaluator, and what plans or builds them a moment later finds them here.
+ * evaluation runs they come from its evaluator, and what plans or builds them a moment later finds them here. They are parsed when somebody
+ * looks at them: most of what an evaluation makes is built already, and nobody asks below that.
  */
 import { LRUCache } from 'lru-cache'
 import { FirnError } from '../contract/errors.ts'
@@ -36,16 +37,21 @@ const KEPT = 20_000
 export class DerivationReader {
   readonly #pathInfos: PathInfoStore
   readonly #blobs: BlobStore
-  readonly #known = new LRUCache<string, KnownDerivation>({ max: KEPT })
+  /** Texts until they are looked at. */
+  readonly #known = new LRUCache<string, KnownDerivation | Uint8Array>({ max: KEPT })
 
   constructor(store: { readonly pathInfos: PathInfoStore; readonly blobs: BlobStore }) {
     this.#pathInfos = store.pathInfos
     this.#blobs = store.blobs
   }
 
-  /** Takes a derivation that somebody holds already. `aterm` is its bytes as latin1. */
-  add(drvPath: string, aterm: string): KnownDerivation {
-    const known = describeDerivation(drvPath, aterm)
+  /** Takes the text of a derivation that somebody holds already. */
+  add(drvPath: string, aterm: Uint8Array): void {
+    if (this.#known.get(drvPath) === undefined) this.#known.set(drvPath, aterm)
+  }
+
+  #describe(drvPath: string, aterm: Uint8Array): KnownDerivation {
+    const known = describeDerivation(drvPath, Buffer.from(aterm.buffer, aterm.byteOffset, aterm.byteLength).toString('latin1'))
     this.#known.set(drvPath, known)
     return known
   }
@@ -56,7 +62,7 @@ export class DerivationReader {
     const missing: string[] = []
     for (const drvPath of drvPaths) {
       const known = this.#known.get(drvPath)
-      if (known) found.set(drvPath, known)
+      if (known) found.set(drvPath, known instanceof Uint8Array ? this.#describe(drvPath, known) : known)
       else missing.push(drvPath)
     }
     if (missing.length === 0) return found
@@ -70,7 +76,7 @@ export class DerivationReader {
     for (const [drvPath, digest] of digests) {
       const bytes = contents.get(digest)
       if (!bytes) throw new FirnError('corrupt', `the content of '${drvPath}' is not in the store`, { data: { drvPath } })
-      found.set(drvPath, this.add(drvPath, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')))
+      found.set(drvPath, this.#describe(drvPath, bytes))
     }
     return found
   }

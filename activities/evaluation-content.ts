@@ -116,7 +116,7 @@ async function* one(content: Uint8Array): AsyncGenerator<Entry, void, undefined>
 }
 
 async function addText(upload: BlobUpload, text: Text): Promise<PathInfo> {
-  const content = Buffer.from(text.kind === 'text' ? text.content : text.aterm, 'latin1')
+  const content = text.kind === 'text' ? Buffer.from(text.content, 'latin1') : text.aterm
   const archive = narOfFile(content)
   const { digest, size } = await upload.add(content)
   return {

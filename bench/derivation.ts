@@ -11,6 +11,7 @@ import { Evaluator, isolated } from '../eval/evaluator.ts'
 import type { AddedDerivation } from '../eval/io.ts'
 import { MemoryIO } from '../eval/memory-io.ts'
 import { useNodeHashes } from '../evaluator/hashes.ts'
+import { byteStringOfBytes } from '../nix/bytes.ts'
 import { completeDerivation } from '../nix/derivation-completion.ts'
 import type { DerivationHash } from '../nix/derivation-hash.ts'
 import { sortedVariables, type PrintableDerivation } from '../nix/derivation-printer.ts'
@@ -96,7 +97,7 @@ evaluate(0)
 const first = timed(() => evaluate(count))
 const { made, paths } = first.result
 const again = best(() => evaluate(count)) - best(() => evaluate(0))
-const texts = made.map((derivation) => ({ drvPath: derivation.drvPath, aterm: derivation.aterm() }))
+const texts = made.map((derivation) => ({ drvPath: derivation.drvPath, aterm: byteStringOfBytes(derivation.aterm()) }))
 const drafts = texts.map(draftOf)
 const alone = best(() => complete(drafts))
 assert.deepEqual(complete(drafts), made.map(({ drvPath }) => drvPath))

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { EvaluationSettings, Need } from '../contract/evaluations.ts'
 import { spawnEvaluator } from '../evaluator/spawn.ts'
+import { byteStringOfBytes } from '../nix/bytes.ts'
 import { outputPaths } from '../nix/derivation-hash.ts'
 import { parseDerivation } from '../nix/derivation.ts'
 import { derivationName, parseStorePath } from '../nix/store-path.ts'
@@ -34,7 +35,7 @@ const CASES: Readonly<Record<string, string>> = {
 /** Seconds that the evaluator computes. What it needs appears in the store one by one. */
 async function busySeconds(text: string, localStore: string): Promise<{ readonly seconds: number; readonly needs: number }> {
   const evaluator = spawnEvaluator()
-  const derivations = new Map<string, string>()
+  const derivations = new Map<string, Uint8Array>()
   const open: Need[] = []
   let needs = 0
   let seconds = 0
@@ -44,7 +45,7 @@ async function busySeconds(text: string, localStore: string): Promise<{ readonly
       await sleep(PAUSE_MILLISECONDS)
       const need = open.shift()
       if (need?.kind !== 'realise') continue
-      const derivation = parseDerivation(derivations.get(need.drvPath)!, derivationName(parseStorePath(need.drvPath)))
+      const derivation = parseDerivation(byteStringOfBytes(derivations.get(need.drvPath)!), derivationName(parseStorePath(need.drvPath)))
       const storePath = outputPaths(derivation).get('out')!
       const localPath = join(localStore, basename(storePath))
       writeFileSync(localPath, `{ name = "made-by-${derivation.name.replace('.nix', '')}"; }`)

@@ -1,6 +1,6 @@
 /**
  * Ring: contract. What may be evaluated, and what the evaluator's process and its supervisor say to each other.
- * The process speaks first, one JSON value a line, on its own file descriptors; nothing else crosses.
+ * The process speaks first, on its own file descriptors: what it says are frames (evaluator/frames.ts), what it is told one JSON value a line.
  */
 import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from './fetch.ts'
 
@@ -93,8 +93,8 @@ export type EvaluatorMessage =
   | { readonly kind: 'source'; readonly storePath: string; readonly localPath: string; readonly narHash: string; readonly recursive: boolean; readonly entries?: readonly string[] }
   /** A text was added to the store (`toFile`). */
   | { readonly kind: 'text'; readonly storePath: string; readonly content: string; readonly references: readonly string[] }
-  /** A derivation was written; `aterm` is its content (latin1 of its bytes), references are its inputs. */
-  | { readonly kind: 'derivation'; readonly drvPath: string; readonly aterm: string; readonly references: readonly string[] }
+  /** A derivation was written; `aterm` is its content, in memory that may be used again: good until who gets the message returns. References are its inputs. */
+  | { readonly kind: 'derivation'; readonly drvPath: string; readonly aterm: Uint8Array; readonly references: readonly string[] }
   /** A fetch with a known hash was mentioned (not needed yet): a derivation may have it as input source. */
   | { readonly kind: 'known-fetch'; readonly storePath: string; readonly request: FetchRequest }
   | { readonly kind: 'job'; readonly job: FoundJob }

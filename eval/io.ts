@@ -89,8 +89,8 @@ export interface AddedDerivation {
   readonly drvPath: string
   /** Its input derivations and sources. */
   readonly references: readonly string[]
-  /** Its bytes. */
-  aterm(): string
+  /** Its text, in memory that is used again: good until the next is printed. */
+  aterm(): Uint8Array
 }
 
 export class EvalIOError extends Error {

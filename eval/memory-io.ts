@@ -4,7 +4,7 @@
  */
 import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from '../contract/fetch.ts'
 import type { Need } from '../contract/evaluations.ts'
-import { bytesOfByteString, byteStringOfText } from '../nix/bytes.ts'
+import { bytesOfByteString, byteStringOfBytes, byteStringOfText } from '../nix/bytes.ts'
 import { createHash, formatHash, hashBytes, type Hash } from '../nix/hash.ts'
 import { writeNarSync, type NarSourceSync } from '../nix/nar-writer.ts'
 import { makeFixedOutputPath, makeTextPath } from '../nix/store-path.ts'
@@ -190,7 +190,7 @@ export class MemoryIO implements EvalIO {
   }
 
   addDerivation(derivation: AddedDerivation): void {
-    this.derivations.set(derivation.drvPath, derivation.aterm())
+    this.derivations.set(derivation.drvPath, byteStringOfBytes(derivation.aterm()))
   }
 
   readDerivation(drvPath: string): string {

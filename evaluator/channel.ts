@@ -1,38 +1,32 @@
 /**
- * Ring: evaluator. The line protocol of contract/evaluations.ts over file descriptors, as the evaluator's process speaks it. Evaluation
+ * Ring: evaluator. The protocol of contract/evaluations.ts over file descriptors, as the evaluator's process speaks it. Evaluation
  * is synchronous, so messages are written synchronously too: a supervisor that is slow to read makes the evaluator wait.
  */
-import { Buffer } from 'node:buffer'
 import { writeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import type { EvaluatorMessage, SupervisorMessage } from '../contract/evaluations.ts'
+import { FrameBuffer } from './frames.ts'
 
 /** Messages are gathered up to this many bytes before they are written. */
 const BATCH = 64 * 1024
 
 export class MessageWriter {
   private readonly descriptor: number
-  private pending: string[] = []
-  private size = 0
+  private readonly pending = new FrameBuffer(2 * BATCH)
 
   constructor(descriptor: number) {
     this.descriptor = descriptor
   }
 
   send(message: EvaluatorMessage): void {
-    const line = `${JSON.stringify(message)}\n`
-    this.pending.push(line)
-    this.size += line.length
-    if (this.size >= BATCH) this.flush()
+    this.pending.add(message)
+    if (this.pending.size >= BATCH) this.flush()
   }
 
   /** Writes what was gathered. Throws EPIPE once the supervisor is gone. */
   flush(): void {
-    if (this.size === 0) return
-    const bytes = Buffer.from(this.pending.join(''), 'utf8')
-    this.pending = []
-    this.size = 0
+    const bytes = this.pending.take()
     for (let at = 0; at < bytes.length;) {
       try {
         at += writeSync(this.descriptor, bytes, at)

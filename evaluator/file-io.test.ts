@@ -159,7 +159,7 @@ describe('needs', () => {
     const io = open()
     const [out, dev] = ['bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-x', 'cccccccccccccccccccccccccccccccc-x-dev']
     const drv = '/nix/store/dddddddddddddddddddddddddddddddd-x.drv'
-    io.addDerivation({ drvPath: drv, references: [], aterm: () => `Derive([("dev","/nix/store/${dev}","",""),("out","/nix/store/${out}","","")],[],[],"x86_64-linux","/bin/sh",[],[])` })
+    io.addDerivation({ drvPath: drv, references: [], aterm: () => Buffer.from(`Derive([("dev","/nix/store/${dev}","",""),("out","/nix/store/${out}","","")],[],[],"x86_64-linux","/bin/sh",[],[])`) })
     const need = needOf(() => io.realise(drv, ['out', 'dev']))
     assert.deepEqual(need.kind === 'realise' && need.outputs, ['out', 'dev'])
     for (const name of [out, dev]) mkdirSync(join(folder, 'store', name))

@@ -10,6 +10,7 @@ import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from '../contra
 import type { EvaluatorMessage, Need, NeedAnswer } from '../contract/evaluations.ts'
 import { EvalIOError, NeedFailed, Suspended, type AddedDerivation, type EvalIO, type FileKind, type FileStatus } from '../eval/io.ts'
 import type { ObservableIO, ObservationKind } from '../eval/observed-io.ts'
+import { byteStringOfBytes } from '../nix/bytes.ts'
 import { parseDerivation } from '../nix/derivation.ts'
 import { formatHash } from '../nix/hash.ts'
 import { narOfFile } from '../nix/nar-writer.ts'
@@ -375,7 +376,7 @@ export class FileIO implements ObservableIO {
 
   readDerivation(drvPath: string): string {
     const known = this.derivations.get(drvPath)
-    if (known !== undefined) return typeof known === 'string' ? known : known.aterm()
+    if (known !== undefined) return typeof known === 'string' ? known : byteStringOfBytes(known.aterm())
     const aterm = Buffer.from(this.readFile(drvPath)).toString('latin1')
     this.derivations.set(drvPath, aterm)
     return aterm

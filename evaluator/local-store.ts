@@ -21,7 +21,7 @@ export class LocalStoreFolder {
   add(addition: StoreAddition): void {
     switch (addition.kind) {
       case 'known-fetch': return
-      case 'text': return this.write(addition.storePath, (target) => writeFile(target, addition.content))
+      case 'text': return this.write(addition.storePath, (target) => writeFile(target, Buffer.from(addition.content, 'latin1')))
       case 'derivation': return this.write(addition.drvPath, (target) => writeFile(target, addition.aterm))
       case 'source': {
         const entries = addition.entries === undefined ? undefined : new Set(addition.entries)
@@ -47,8 +47,8 @@ export class LocalStoreFolder {
   }
 }
 
-function writeFile(target: string, content: string): void {
-  writeFileSync(target, Buffer.from(content, 'latin1'))
+function writeFile(target: string, content: Uint8Array): void {
+  writeFileSync(target, content)
   seal(target, 0o444)
 }
 

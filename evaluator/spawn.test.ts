@@ -40,7 +40,7 @@ test('content comes before what refers to it, and `finished` last', async () => 
 })
 
 test('an import from a derivation waits for the answer, and goes on with it', async () => {
-  const written = new Map<string, string>()
+  const written = new Map<string, Uint8Array>()
   const messages = await run(
     'let d = derivation { name = "generated"; system = "x"; builder = "/b"; }; in { a = derivation { name = import d; system = "x"; builder = "/b"; }; }',
     (message, evaluator) => {
@@ -50,7 +50,7 @@ test('an import from a derivation waits for the answer, and goes on with it', as
       assert.ok(need?.kind === 'realise')
       const localPath = join(folder, 'answer')
       writeFileSync(localPath, '"built"')
-      const storePath = /\("out","([^"]+)"/.exec(written.get(need.drvPath)!)![1]!
+      const storePath = /\("out","([^"]+)"/.exec(Buffer.from(written.get(need.drvPath)!).toString('latin1'))![1]!
       void evaluator.send({ kind: 'answers', answers: [{ key: need.key, ok: true, storePath, localPath }] })
     },
   )

@@ -8,11 +8,11 @@
  *   await evaluator.ended          // or throws a FirnError: killed, exhausted, internal
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { EvaluatorMessage, SupervisorMessage } from '../contract/evaluations.ts'
 import { FirnError } from '../contract/errors.ts'
+import { FrameReader } from './frames.ts'
 
 export interface SpawnOptions {
   /** Limit of the JavaScript heap; the process ends with `exhausted` beyond it. */
@@ -116,7 +116,7 @@ class Handle implements EvaluatorHandle {
     child.stderr!.on('data', (text: string) => { this.errors = (this.errors + text).slice(-KEPT_ERRORS) })
     // a process that is gone is told by `ended`, not by a failed write
     child.stdio[3]!.on('error', () => undefined)
-    this.messages = parsed(child.stdio[4] as Readable)
+    this.messages = messagesOf(child.stdio[4] as Readable)
     this.ended = new Promise((resolve, reject) => {
       child.once('error', (error) => reject(this.stopped ? new FirnError('cancelled', 'the evaluator was stopped') : new FirnError('killed', `the evaluator could not be started or was aborted: ${error.message}`, { cause: error })))
       child.once('close', (code, signal) => {
@@ -160,11 +160,18 @@ class Handle implements EvaluatorHandle {
 }
 
 /** Can be iterated again where another loop left off: a process may serve one evaluation after the other. */
-function parsed(stream: Readable): AsyncIterable<EvaluatorMessage> {
-  const lines = createInterface({ input: stream, crlfDelay: Infinity })[Symbol.asyncIterator]()
+function messagesOf(stream: Readable): AsyncIterable<EvaluatorMessage> {
+  const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array, undefined>
+  const frames = new FrameReader()
   const next = async (): Promise<IteratorResult<EvaluatorMessage, undefined>> => {
-    const { done, value } = await lines.next()
-    return done === true ? { done: true, value: undefined } : { done: false, value: JSON.parse(value) as EvaluatorMessage }
+    for (;;) {
+      const message = frames.next()
+      if (message !== undefined) return { done: false, value: message }
+      const { done, value } = await chunks.next()
+      // what a process didn't say to its end died with it: `ended` tells of what
+      if (done === true) return { done: true, value: undefined }
+      frames.push(value)
+    }
   }
   return { [Symbol.asyncIterator]: () => ({ next }) }
 }

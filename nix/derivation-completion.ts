@@ -3,8 +3,7 @@
  * derivationStrictInternal in libexpr/primops.cc. An evaluation of a package set makes tens of thousands, most of which nobody reads: so
  * their texts are written as bytes, hashed and forgotten (derivation-printer.ts), and printed again for those who want them.
  */
-import { byteStringOfBytes } from './bytes.ts'
-import { DerivationPrinter, printSorted, type PrintableDerivation } from './derivation-printer.ts'
+import { DerivationPrinter, printedBytes, type PrintableDerivation } from './derivation-printer.ts'
 import { derivationType, type DerivationOutput } from './derivation.ts'
 import { fixedOutputHash, IMPURE_HASH, inputsModulo, type DerivationHash, type DerivationHashLookup } from './derivation-hash.ts'
 import { sha256Base16 } from './hash.ts'
@@ -31,8 +30,9 @@ export class CompletedDerivation {
     return this.derivation.outputs
   }
 
-  aterm(): string {
-    return held?.derivation === this.derivation ? byteStringOfBytes(held.text) : printSorted(this.derivation)
+  /** The text of the `.drv`, in memory that is used again: good until another derivation is completed or printed. */
+  aterm(): Uint8Array {
+    return held?.derivation === this.derivation ? held.text : printedBytes(this.derivation)
   }
 }
 

@@ -205,13 +205,13 @@ const printer = new DerivationPrinter()
 
 /** The text of a `.drv`, its maps and sets sorted as Nix sorts them. */
 export function printDerivation(derivation: Derivation): string {
-  return printSorted(sorted(derivation))
+  return byteStringOfBytes(printedBytes(sorted(derivation)))
 }
 
-/** The same where the environment is sorted already. */
-export function printSorted(derivation: PrintableDerivation): string {
+/** The same as bytes, until something else is printed, and where the environment is sorted already. */
+export function printedBytes(derivation: PrintableDerivation): Uint8Array {
   printer.writeBody(derivation)
-  return byteStringOfBytes(printer.text(derivation))
+  return printer.text(derivation)
 }
 
 /** The text with other inputs in place of its own, until something else is printed. */
