@@ -35,7 +35,7 @@ import { findUndefinedVariable } from './syntax/scope.ts'
 import { segmented } from './syntax/segments.ts'
 import { Location } from './values/location.ts'
 import { printContextElement, singleContext, type StringContext } from './values/context.ts'
-import { Layout } from './values/layout.ts'
+import { layoutOfSorted } from './values/layout.ts'
 import { Attributes, Lambda, type Frame, type Slot, type Value } from './values/value.ts'
 
 export interface EvaluatorOptions {
@@ -50,7 +50,7 @@ export interface EvaluatorOptions {
   readonly trace?: (level: 'trace' | 'warn', text: string) => void
 }
 
-const POSITION = new Layout(['column', 'file', 'line'])
+const POSITION = layoutOfSorted(['column', 'file', 'line'])
 
 export class Evaluator implements Host {
   readonly io: EvalIO

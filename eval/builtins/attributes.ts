@@ -5,8 +5,8 @@ import { NO_SITE } from '../runtime/site.ts'
 import { speculate } from '../runtime/speculate.ts'
 import { force } from '../runtime/thunk.ts'
 import type { Location } from '../values/location.ts'
-import { attributesOf, attributesWithLocations } from '../values/make.ts'
-import { Attributes, EMPTY_ATTRIBUTES, type Slot, type Value } from '../values/value.ts'
+import { attributesOf, attributesWithLocations, pickAttributes } from '../values/make.ts'
+import { Attributes, type Slot, type Value } from '../values/value.ts'
 import { builtin, type BuiltinFamily } from './definition.ts'
 
 function attrNames(set: Slot): Value {
@@ -38,10 +38,7 @@ function removeAttrs(set: Slot, names: Slot): Value {
   for (let i = 0; i < list.length; i++) texts.push(forcePlainString(list[i]!, 'while evaluating the values of the second argument passed to builtins.removeAttrs', site))
   const plan = attributes.layout.without(texts)
   if (plan.layout === attributes.layout) return attributes
-  if (plan.kept.length === 0) return EMPTY_ATTRIBUTES
-  const values = new Array<Slot>(plan.kept.length)
-  for (let i = 0; i < values.length; i++) values[i] = attributes.values[plan.kept[i]!]!
-  return new Attributes(plan.layout, values)
+  return pickAttributes(attributes, plan.layout, plan.kept)
 }
 
 function listToAttrs(list: Slot): Value {
@@ -64,7 +61,6 @@ function intersectAttrs(first: Slot, second: Slot): Value {
   const left = forceAttributes(first, 'while evaluating the first argument passed to builtins.intersectAttrs', site)
   const right = forceAttributes(second, 'while evaluating the second argument passed to builtins.intersectAttrs', site)
   const kept: number[] = []
-  const values: Slot[] = []
   if (left.size < right.size) {
     for (const name of left.layout.names) {
       const index = right.layout.find(name)
@@ -74,10 +70,7 @@ function intersectAttrs(first: Slot, second: Slot): Value {
     const { names } = right.layout
     for (let i = 0; i < names.length; i++) if (left.layout.find(names[i]!) >= 0) kept.push(i)
   }
-  if (kept.length === 0) return EMPTY_ATTRIBUTES
-  if (kept.length === right.size) return right
-  for (const index of kept) values.push(right.values[index]!)
-  return new Attributes(right.layout.pick(kept), values)
+  return kept.length === right.size ? right : pickAttributes(right, right.layout.pick(kept), Int32Array.from(kept))
 }
 
 function catAttrs(name: Slot, list: Slot): Value {
@@ -98,7 +91,7 @@ function mapAttrs(fn: Slot, set: Slot): Value {
   const values = new Array<Slot>(layout.names.length)
   for (let i = 0; i < values.length; i++) values[i] = delayedCall2(fn, layout.names[i]!, attributes.values[i]!)
   // The places of the original attributes are not those of the results.
-  return new Attributes(layout.unlocated(), values)
+  return new Attributes(layout, values)
 }
 
 function zipAttrsWith(fn: Slot, list: Slot): Value {

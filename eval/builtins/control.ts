@@ -12,11 +12,11 @@ import { noteAborted } from '../runtime/needs.ts'
 import { force } from '../runtime/thunk.ts'
 import { isString, textOf } from '../runtime/types.ts'
 import { ContextBuilder } from '../values/context.ts'
-import { Layout } from '../values/layout.ts'
+import { layoutOfSorted } from '../values/layout.ts'
 import { Attributes, type Slot, type Value } from '../values/value.ts'
 import { builtin, type BuiltinFamily } from './definition.ts'
 
-const TRIED = new Layout(['success', 'value'])
+const TRIED = layoutOfSorted(['success', 'value'])
 
 function tryEval(slot: Slot): Value {
   const mark = markMachine()

@@ -22,6 +22,7 @@ import { speculate } from '../runtime/speculate.ts'
 import { force } from '../runtime/thunk.ts'
 import { ContextBuilder, contextsOf } from '../values/context.ts'
 import { layoutOf } from '../values/layout.ts'
+import { placeAt } from '../values/places.ts'
 import { Attributes, ContextString, type Slot, type Value } from '../values/value.ts'
 import { builtin, type BuiltinFamily } from './definition.ts'
 import { inputsOf } from './derivation-inputs.ts'
@@ -76,7 +77,7 @@ function instantiate(evaluator: Evaluator, name: string, attributes: Attributes)
     name, context: new ContextBuilder(), names: [], values: [], args: [], json: isStructured ? [] : undefined, builder: '', system: '', outputs: ['out'],
     contentAddressed: false, impure: false, outputHash: undefined, outputHashAlgorithm: undefined, method: undefined,
   }
-  const { names, locations } = attributes.layout
+  const { names } = attributes.layout
   const { depth } = machine
   speculate(names.length, (i) => {
     const key = names[i]!
@@ -85,7 +86,7 @@ function instantiate(evaluator: Evaluator, name: string, attributes: Attributes)
     try {
       processAttribute(evaluator, draft, key, attributes.values[i]!, ignoreNulls)
     } catch (error) {
-      if (error instanceof EvaluationError) error.addTrace(`while evaluating attribute '${key}' of derivation '${name}'`, locations?.[i], depth)
+      if (error instanceof EvaluationError) error.addTrace(`while evaluating attribute '${key}' of derivation '${name}'`, placeAt(attributes.places, i), depth)
       throw error
     }
   })

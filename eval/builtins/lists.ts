@@ -8,7 +8,7 @@ import { concatLists } from '../runtime/operations.ts'
 import { speculate } from '../runtime/speculate.ts'
 import { force } from '../runtime/thunk.ts'
 import { attributesOf } from '../values/make.ts'
-import { Layout } from '../values/layout.ts'
+import { layoutOfSorted } from '../values/layout.ts'
 import { Attributes, PrimOp, type List, type Slot, type Value } from '../values/value.ts'
 import { KeySet } from '../runtime/key-set.ts'
 import { mergeSort } from '../runtime/sort.ts'
@@ -116,7 +116,7 @@ function sort(comparator: Slot, list: Slot): Value {
   return mergeSort(elements, less)
 }
 
-const PARTITION = new Layout(['right', 'wrong'])
+const PARTITION = layoutOfSorted(['right', 'wrong'])
 
 function partition(fn: Slot, list: Slot): Value {
   const site = callSite()

@@ -10,7 +10,7 @@ import type { Site } from '../runtime/site.ts'
 import { speculate } from '../runtime/speculate.ts'
 import { force } from '../runtime/thunk.ts'
 import { ContextBuilder } from '../values/context.ts'
-import { Layout } from '../values/layout.ts'
+import { layoutOfSorted } from '../values/layout.ts'
 import { Attributes, ContextString, stringValue, type Slot, type Value } from '../values/value.ts'
 import { builtin, type BuiltinFamily } from './definition.ts'
 
@@ -113,7 +113,7 @@ function replaceStrings(fromSlot: Slot, toSlot: Slot, slot: Slot): Value {
   return stringValue(result, context.build())
 }
 
-const NAME_VERSION = new Layout(['name', 'version'])
+const NAME_VERSION = layoutOfSorted(['name', 'version'])
 
 const ALGORITHMS: ReadonlySet<string> = new Set(['md5', 'sha1', 'sha256', 'sha512'])
 

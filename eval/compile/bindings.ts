@@ -6,9 +6,10 @@ import { shownLocation, siteOf, type Site } from '../runtime/site.ts'
 import { force, Thunk } from '../runtime/thunk.ts'
 import { showLocation } from '../printing/locations.ts'
 import { printAttributeName } from '../text/printing.ts'
-import { Layout, layoutOf, sameNames } from '../values/layout.ts'
+import { layoutOf, layoutOfSorted, sameNames, type Layout } from '../values/layout.ts'
 import type { Location } from '../values/location.ts'
 import { mergeAttributes } from '../values/make.ts'
+import { placeAt, type Places } from '../values/places.ts'
 import { byBytes } from '../values/order.ts'
 import { Attributes, EMPTY_ATTRIBUTES, type Frame, type Slot, type Value } from '../values/value.ts'
 import { internName } from './names.ts'
@@ -119,41 +120,40 @@ function setMaker(bindings: Bindings, outer: Context, inner: Context): Strict {
   const { list, prepare } = prepareBindings(bindings, outer, inner)
   const withSources = needsSources(bindings)
   const makers = list.map((b) => b.make)
-  const layout = new Layout(list.map((b) => b.name), list.map((b) => b.location))
-  const fixed = fixedMaker(layout, makers)
+  const fixed = fixedMaker(layoutOfSorted(list.map((b) => b.name)), list.map((b) => b.location), makers)
   const run: (frame: Frame) => Attributes = withSources ? after(prepare, fixed) : fixed
   if (bindings.dynamic.length === 0) return run
   return addDynamic(bindings, inner, run)
 }
 
-function fixedMaker(layout: Layout, makers: readonly Delayed[]): (frame: Frame) => Attributes {
+function fixedMaker(layout: Layout, places: Places, makers: readonly Delayed[]): (frame: Frame) => Attributes {
   switch (makers.length) {
     case 0: return () => EMPTY_ATTRIBUTES
-    case 1: return setOf1(layout, makers[0]!)
-    case 2: return setOf2(layout, makers[0]!, makers[1]!)
-    case 3: return setOf3(layout, makers[0]!, makers[1]!, makers[2]!)
-    default: return setOfMany(layout, makers)
+    case 1: return setOf1(layout, places, makers[0]!)
+    case 2: return setOf2(layout, places, makers[0]!, makers[1]!)
+    case 3: return setOf3(layout, places, makers[0]!, makers[1]!, makers[2]!)
+    default: return setOfMany(layout, places, makers)
   }
 }
 
-function setOf1(layout: Layout, a: Delayed): (frame: Frame) => Attributes {
-  return (frame) => new Attributes(layout, [a(frame)])
+function setOf1(layout: Layout, places: Places, a: Delayed): (frame: Frame) => Attributes {
+  return (frame) => new Attributes(layout, [a(frame)], places)
 }
 
-function setOf2(layout: Layout, a: Delayed, b: Delayed): (frame: Frame) => Attributes {
-  return (frame) => new Attributes(layout, [a(frame), b(frame)])
+function setOf2(layout: Layout, places: Places, a: Delayed, b: Delayed): (frame: Frame) => Attributes {
+  return (frame) => new Attributes(layout, [a(frame), b(frame)], places)
 }
 
-function setOf3(layout: Layout, a: Delayed, b: Delayed, c: Delayed): (frame: Frame) => Attributes {
-  return (frame) => new Attributes(layout, [a(frame), b(frame), c(frame)])
+function setOf3(layout: Layout, places: Places, a: Delayed, b: Delayed, c: Delayed): (frame: Frame) => Attributes {
+  return (frame) => new Attributes(layout, [a(frame), b(frame), c(frame)], places)
 }
 
-function setOfMany(layout: Layout, makers: readonly Delayed[]): (frame: Frame) => Attributes {
+function setOfMany(layout: Layout, places: Places, makers: readonly Delayed[]): (frame: Frame) => Attributes {
   const { length } = makers
   return (frame) => {
     const values = new Array<Slot>(length)
     for (let i = 0; i < length; i++) values[i] = makers[i]!(frame)
-    return new Attributes(layout, values)
+    return new Attributes(layout, values, places)
   }
 }
 
@@ -165,13 +165,14 @@ function compileRecursive(bindings: Bindings, context: Context): Strict {
   // With __overrides, no variable may be read before the overrides are in place.
   const list = overridable ? given.map((b) => (b.inherited ? b : delayAlias(b, bindings, scoped))) : given
   const initialize = initializer(list, slots)
-  const layout = new Layout(list.map((b) => b.name), list.map((b) => b.location))
+  const layout = layoutOfSorted(list.map((b) => b.name))
+  const places = list.map((b) => b.location)
   const order = list.map((b) => slots.get(b.name)!)
   const site = siteOf(context.source, bindings.static[0]?.position ?? 0)
   const collect = (frame: Frame) => {
     const values = new Array<Slot>(order.length)
     for (let i = 0; i < order.length; i++) values[i] = frame[order[i]!] as Slot
-    return new Attributes(layout, values)
+    return new Attributes(layout, values, places)
   }
   const build = (frame: Frame): Attributes => {
     prepare(frame)
@@ -224,29 +225,32 @@ function withDynamic(fixed: (frame: Frame) => Attributes, dynamic: readonly Dyna
       const nameValue = name(frame)
       if (nameValue === null) continue
       const text = forcePlainString(nameValue, 'while evaluating the name of a dynamic attribute', site)
-      checkNew(base.layout, names, sites, text, site)
+      checkNew(base, names, sites, text, site)
       names.push(text)
       sites.push(site)
       values.push(make(frame))
     }
     if (names.length === 0) return base
-    if (last?.base !== base.layout || !sameNames(last.names, names)) last = extend(base.layout, names, sites)
-    return new Attributes(last.layout, placed(last.order, base.values, values))
+    if (last?.base !== base.layout || last.basePlaces !== base.places || !sameNames(last.names, names)) last = extend(base, names, sites)
+    return new Attributes(last.layout, placed(last.order, base.values, values), last.places)
   }
 }
 
 /** A layout with more names. */
 interface Extension {
   readonly base: Layout
+  readonly basePlaces: Places | undefined
   readonly names: readonly string[]
   readonly layout: Layout
+  readonly places: Places
   /** For each attribute of the result: its index among those of the base, then those that were added. */
   readonly order: readonly number[]
 }
 
-function extend(base: Layout, names: readonly string[], sites: readonly Site[]): Extension {
-  const located = base.locations ?? new Array<Location | undefined>(base.names.length).fill(undefined)
-  return { base, names, ...layoutOf([...base.names, ...names], [...located, ...sites]) }
+function extend({ layout: base, places: basePlaces }: Attributes, names: readonly string[], sites: readonly Site[]): Extension {
+  const { layout, order } = layoutOf([...base.names, ...names])
+  const given = base.names.length
+  return { base, basePlaces, names, layout, order, places: order.map((from) => (from < given ? placeAt(basePlaces, from) : sites[from - given])) }
 }
 
 function placed(order: readonly number[], base: readonly Slot[], added: readonly Slot[]): Slot[] {
@@ -259,11 +263,11 @@ function placed(order: readonly number[], base: readonly Slot[], added: readonly
   return values
 }
 
-function checkNew(base: Layout, names: readonly string[], sites: readonly Site[], text: string, site: Site): void {
-  const before = base.find(text)
+function checkNew({ layout, places }: Attributes, names: readonly string[], sites: readonly Site[], text: string, site: Site): void {
+  const before = layout.find(text)
   const other = names.indexOf(text)
   if (before < 0 && other < 0) return
-  throw new EvaluationError('eval', `dynamic attribute '${printAttributeName(text)}' already defined at ${showLocation(shownLocation(before >= 0 ? base.locations?.[before] : sites[other]))}`, { location: site })
+  throw new EvaluationError('eval', `dynamic attribute '${printAttributeName(text)}' already defined at ${showLocation(shownLocation(before >= 0 ? placeAt(places, before) : sites[other]))}`, { location: site })
 }
 
 /** Layouts of sets with one computed name, remembered per place: loops that build a set bit by bit merge them over and over. */
@@ -271,6 +275,7 @@ const LAYOUTS = 1000
 
 function singleDynamic({ site, name, make }: DynamicAttribute): Strict {
   const layouts = new Map<string, Layout>()
+  const places = [site]
   return (frame) => {
     const nameValue = name(frame)
     if (nameValue === null) return EMPTY_ATTRIBUTES
@@ -278,8 +283,8 @@ function singleDynamic({ site, name, make }: DynamicAttribute): Strict {
     let layout = layouts.get(text)
     if (layout === undefined) {
       if (layouts.size >= LAYOUTS) layouts.clear()
-      layouts.set(text, (layout = new Layout([text], [site])))
+      layouts.set(text, (layout = layoutOfSorted([text])))
     }
-    return new Attributes(layout, [make(frame)])
+    return new Attributes(layout, [make(frame)], places)
   }
 }

@@ -10,6 +10,7 @@ import { isString, showType } from '../runtime/types.ts'
 import { showExcerpt } from './excerpt.ts'
 import { formatJsonFloat, JsonError, printJsonString } from '../text/json.ts'
 import type { ContextBuilder } from '../values/context.ts'
+import { placeAt } from '../values/places.ts'
 import { Attributes, ContextString, Float, Lambda, PathValue, type List, type Slot, type Value } from '../values/value.ts'
 
 /** JSON without spaces; what strings refer to goes to `context`. Paths are copied to the store if `copy`. */
@@ -48,10 +49,10 @@ function attributesToJson(host: Host, value: Attributes, context: ContextBuilder
   }
   const outPath = value.get('outPath')
   if (outPath !== undefined) return valueToJson(host, outPath, context, copy, value.locationOf('outPath') ?? NO_SITE)
-  const { names, locations } = value.layout
+  const { names } = value.layout
   const parts: string[] = []
   speculate(names.length, (i) => {
-    const location = locations?.[i]
+    const location = placeAt(value.places, i)
     traced(() => parts.push(`${jsonString(names[i]!)}:${valueToJson(host, value.values[i]!, context, copy, location ?? NO_SITE)}`), () => `while evaluating attribute '${names[i]!}'`, location)
   })
   return `{${parts.join(',')}}`

@@ -7,6 +7,7 @@ import { isString, textOf } from '../runtime/types.ts'
 import type { ContextBuilder } from '../values/context.ts'
 import type { Location } from '../values/location.ts'
 import { byBytes } from '../values/order.ts'
+import { placeAt } from '../values/places.ts'
 import { Attributes, ContextString, Float, Lambda, PathValue, type List, type Slot } from '../values/value.ts'
 
 export interface XmlOptions {
@@ -106,9 +107,9 @@ class XmlWriter {
   }
 
   private members(value: Attributes): void {
-    const { names, locations } = value.layout
+    const { names } = value.layout
     for (let i = 0; i < names.length; i++) {
-      this.open('attr', { name: names[i]!, ...this.place(locations?.[i]) })
+      this.open('attr', { name: names[i]!, ...this.place(placeAt(value.places, i)) })
       this.value(value.values[i]!)
       this.close('attr')
     }

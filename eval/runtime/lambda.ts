@@ -35,6 +35,9 @@ function beforeCall(...[kind, message, details]: ConstructorParameters<typeof Ev
   }
 }
 
+/** Layouts of arguments that a function remembers. */
+const MATCHES = 256
+
 export class LambdaCode implements Callee {
   readonly kind = 'lambda'
   readonly name: string | undefined
@@ -56,6 +59,8 @@ export class LambdaCode implements Callee {
   argumentsSet: Attributes | undefined = undefined
   private lastLayout: Layout | undefined = undefined
   private lastIndices: Int32Array | undefined = undefined
+  /** By layout, of arguments before the last. */
+  private matches: Map<Layout, Int32Array> | undefined = undefined
 
   constructor(options: {
     readonly name: string | undefined; readonly location: Location; readonly parameter: BoundParameter; readonly next: LambdaCode | undefined
@@ -108,7 +113,7 @@ export class LambdaCode implements Callee {
       })
     }
     if (parameter.wholeSlot >= 0) frame[parameter.wholeSlot] = value
-    const indices = value.layout === this.lastLayout ? this.lastIndices! : this.match(value.layout, parameter, site)
+    const indices = value.layout === this.lastLayout ? this.lastIndices! : this.indicesIn(value.layout, parameter, site)
     const { formals, firstSlot } = parameter
     const { values } = value
     for (let i = 0; i < indices.length; i++) {
@@ -117,6 +122,20 @@ export class LambdaCode implements Callee {
     }
     // Defaults may refer to any parameter, so they are made when all are there.
     for (let i = 0; i < indices.length; i++) if (indices[i]! < 0) frame[firstSlot + i] = formals[i]!.fallback!(frame)
+  }
+
+  private indicesIn(layout: Layout, parameter: BoundParameter & { readonly kind: 'pattern' }, site: Site): Int32Array {
+    let indices = this.matches?.get(layout)
+    if (indices === undefined) {
+      indices = this.match(layout, parameter, site)
+      if (this.lastLayout !== undefined) {
+        if (this.matches === undefined || this.matches.size >= MATCHES) this.matches = new Map([[this.lastLayout, this.lastIndices!]])
+        this.matches.set(layout, indices)
+      }
+    }
+    this.lastLayout = layout
+    this.lastIndices = indices
+    return indices
   }
 
   /** Where the formals are in sets of this layout. Checks what is missing or unexpected. */
@@ -142,8 +161,6 @@ export class LambdaCode implements Callee {
         location: this.location, traces: [{ text: 'from call site', location: site }], suggestions: bestMatches(expected, unexpected),
       })
     }
-    this.lastLayout = layout
-    this.lastIndices = indices
     return indices
   }
 }

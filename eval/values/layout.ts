@@ -1,22 +1,19 @@
 /**
- * Ring: eval. Layouts: what attribute sets of one origin share. A set is a layout (names in order, where each was
- * defined) and an array of values. Sets made by one literal have one layout, and sets made by merging or filtering sets of the
- * same layouts too, so that `//` is a copy along a plan made once, and a selection is a comparison and a load.
+ * Ring: eval. Layouts: the names of an attribute set, in order. Sets with the same names share one, however they came about, so that `//` is a copy
+ * along a plan made once, and a selection is a comparison and a load. Where attributes were defined is beside it (places.ts).
  */
-import { knownLayout, type KnownLayout } from './layout-tree.ts'
 import { byBytes } from './order.ts'
-import type { Location } from './location.ts'
+import type { Sources } from './places.ts'
 
 export interface MergePlan {
   readonly layout: Layout
-  /** For each attribute of the result: index in the right set, or `~index` in the left. */
-  readonly sources: Int32Array
+  readonly sources: Sources
 }
 
 export interface RemovalPlan {
   readonly layout: Layout
   /** Indices that stay. */
-  readonly kept: Int32Array
+  readonly kept: Sources
 }
 
 /** Caches are dropped at this size: layouts of sets with computed names may be met once and never again. */
@@ -26,12 +23,12 @@ const LINEAR = 8
 /** Searches before names are hashed: hashing all of them must pay. */
 const SEARCHES = 12
 const SEARCHES_PER_NAME = 1 / 4
+/** Larger sets are rare, and seldom alike: they have layouts of their own, and a plan to merge them only when they meet again. */
+const LARGEST_SHARED = 128
 
 export class Layout {
   /** Sorted by bytes, without duplicates. */
   readonly names: readonly string[]
-  /** Parallel to `names`; undefined where none has a place in a source. */
-  readonly locations: readonly (Location | undefined)[] | undefined
   private index: Map<string, number> | undefined
   private searches: number
   private lastRight: Layout | undefined
@@ -40,11 +37,10 @@ export class Layout {
   private merges: Map<Layout, MergePlan | undefined> | undefined
   private lastRemoved: readonly string[] | undefined
   private lastRemoval: RemovalPlan | undefined
-  private bare: Layout | undefined
 
-  constructor(names: readonly string[], locations?: readonly (Location | undefined)[]) {
+  /** For names that no other set has; else `layoutOfSorted` finds what there is. */
+  constructor(names: readonly string[]) {
     this.names = names
-    this.locations = locations
     this.index = undefined
     this.searches = 0
     this.lastRight = undefined
@@ -52,7 +48,6 @@ export class Layout {
     this.merges = undefined
     this.lastRemoved = undefined
     this.lastRemoval = undefined
-    this.bare = undefined
   }
 
   /** Index of a name, or -1. */
@@ -88,21 +83,17 @@ export class Layout {
     return index
   }
 
-  /** The same names without places. */
-  unlocated(): Layout {
-    if (this.locations === undefined) return this
-    return (this.bare ??= new Layout(this.names))
-  }
-
-  /** The plan of a merge that was seen before; undefined the first time, when making one would cost more than merging. */
-  mergeWith(right: Layout): MergePlan | undefined {
+  /** How to merge with a set on the right. */
+  mergeWith(right: Layout): MergePlan {
     if (this.lastRight === right) return (this.lastPlan ??= planMerge(this, right))
     const known = this.merges?.get(right)
-    const again = known !== undefined || this.merges?.has(right) === true
+    // a plan of large sets that nobody may need again isn't kept
+    const keep = this.names.length + right.names.length <= LARGEST_SHARED || known !== undefined || this.merges?.has(right) === true
     if (this.lastRight !== undefined) this.rememberLast()
+    const plan = known ?? planMerge(this, right)
     this.lastRight = right
-    this.lastPlan = again ? known ?? planMerge(this, right) : undefined
-    return this.lastPlan
+    this.lastPlan = keep ? plan : undefined
+    return plan
   }
 
   private rememberLast(): void {
@@ -123,10 +114,7 @@ export class Layout {
 
   /** The layout of some attributes, by ascending index. */
   pick(indices: readonly number[]): Layout {
-    const locations = this.locations
-    const names = indices.map((i) => this.names[i]!)
-    const places = locations === undefined ? undefined : indices.map((i) => locations[i])
-    return knownLayout(names, places, () => ({ layout: new Layout(names, places), order: indices.map((_, i) => i) })).layout
+    return layoutOfSorted(indices.map((i) => this.names[i]!))
   }
 }
 
@@ -179,18 +167,51 @@ function planMerge(left: Layout, right: Layout): MergePlan {
     names.push(r[j]!)
     sources.push(j)
   }
-  // Sets that differ in nothing but values give the layout of the right: the common case of overriding.
-  if (names.length === r.length) return { layout: right, sources: Int32Array.from(sources) }
-  if (names.length === l.length && sources.every((s, at) => s < 0 || right.locations?.[s] === left.locations?.[at])) return { layout: left, sources: Int32Array.from(sources) }
-  const located = left.locations !== undefined || right.locations !== undefined
-  const locations = located ? sources.map((s) => (s >= 0 ? right.locations?.[s] : left.locations?.[~s])) : undefined
-  return { layout: new Layout(names, locations), sources: Int32Array.from(sources) }
+  const layout = names.length === r.length ? right : names.length === l.length ? left : layoutOfSorted(names)
+  return { layout, sources: Int32Array.from(sources) }
 }
 
-/** A layout of names in any order, without duplicates; `order[i]` is where the i-th name of the layout was given. */
-export function layoutOf(names: readonly string[], locations?: readonly (Location | undefined)[]): KnownLayout {
-  return knownLayout(names, locations, () => {
-    const order = names.map((_, i) => i).sort((a, b) => byBytes(names[a]!, names[b]!))
-    return { layout: new Layout(order.map((i) => names[i]!), locations && order.map((i) => locations[i])), order }
-  })
+/** Shared layouts, by their names; forgotten when there are too many. */
+const shared = new Map<string, Layout>()
+const SHARED_LIMIT = 50_000
+
+/** The layout of names that are sorted and distinct. */
+export function layoutOfSorted(names: readonly string[]): Layout {
+  if (names.length > LARGEST_SHARED) return new Layout(names)
+  const key = names.join('\0')
+  const known = shared.get(key)
+  // a name may hold what joins names
+  if (known !== undefined && sameNames(known.names, names)) return known
+  if (shared.size >= SHARED_LIMIT) shared.clear()
+  const layout = new Layout(names)
+  shared.set(key, layout)
+  return layout
+}
+
+export interface OrderedLayout {
+  readonly layout: Layout
+  /** For each name of the layout, where it was given. */
+  readonly order: readonly number[]
+}
+
+/** By the names as they were given: builtins make sets of the same few lists of names. */
+const ordered = new Map<string, OrderedLayout>()
+const ORDERED_LIMIT = 10_000
+const LARGEST_ORDERED = 16
+
+/** A layout of distinct names in any order. */
+export function layoutOf(names: readonly string[]): OrderedLayout {
+  if (names.length > LARGEST_ORDERED) return sorted(names)
+  const key = names.join('\0')
+  const known = ordered.get(key)
+  if (known !== undefined && known.layout.names.length === names.length && known.order.every((from, i) => names[from] === known.layout.names[i])) return known
+  if (ordered.size >= ORDERED_LIMIT) ordered.clear()
+  const made = sorted(names)
+  ordered.set(key, made)
+  return made
+}
+
+function sorted(names: readonly string[]): OrderedLayout {
+  const order = names.map((_, i) => i).sort((a, b) => byBytes(names[a]!, names[b]!))
+  return { layout: layoutOfSorted(order.map((i) => names[i]!)), order }
 }

@@ -17,6 +17,7 @@
 import type { Layout } from './layout.ts'
 import { Layout as LayoutClass } from './layout.ts'
 import type { Location } from './location.ts'
+import { placeAt, type Places } from './places.ts'
 import type { StringContext } from './context.ts'
 import type { Thunk } from '../runtime/thunk.ts'
 import type { LambdaCode } from '../runtime/lambda.ts'
@@ -55,9 +56,12 @@ export class PathValue {
 export class Attributes {
   readonly layout: Layout
   readonly values: readonly Slot[]
-  constructor(layout: Layout, values: readonly Slot[]) {
+  /** Where they were defined; undefined where none has a place in a source. */
+  readonly places: Places | undefined
+  constructor(layout: Layout, values: readonly Slot[], places?: Places) {
     this.layout = layout
     this.values = values
+    this.places = places
   }
 
   get size(): number {
@@ -76,7 +80,7 @@ export class Attributes {
 
   locationOf(name: string): Location | undefined {
     const index = this.layout.find(name)
-    return index < 0 ? undefined : this.layout.locations?.[index]
+    return index < 0 ? undefined : placeAt(this.places, index)
   }
 }
 
