@@ -1,34 +1,17 @@
-/**
- * Ring: nix. Writes the ATerm subset of derivations as bytes into a buffer that is used again and again: an evaluation prints tens of
- * thousands of derivations only to hash them, and neither strings nor buffers are made for that. The reader's counterpart (aterm.ts).
- */
+/** Ring: nix. Writes the ATerm subset of derivations as bytes. The reader's counterpart (aterm.ts). */
+import { ByteWriter } from './byte-writer.ts'
+import { writeByteString } from './bytes.ts'
 
 const QUOTE = 34
 const BACKSLASH = 92
-/** By character: 1 where it stands for itself; 0 where it needs an escape or, from 256 on, is no byte. */
-const IS_PLAIN = new Uint8Array(256).fill(1)
-for (const character of '"\\\n\r\t') IS_PLAIN[character.charCodeAt(0)] = 0
+/** What doesn't stand for itself. Engines search for such characters many at a time. */
+const SPECIAL = /["\\\n\r\t\u0100-\uffff]/
+const NO_BYTE = /[\u0100-\uffff]/
+/** By byte: 1 where it needs an escape. */
+const IS_ESCAPED = new Uint8Array(256)
+for (const character of '"\\\n\r\t') IS_ESCAPED[character.charCodeAt(0)] = 1
 
-/** Taken once: engines have many kinds of strings, and would look the method up for each character. */
-const { charCodeAt } = String.prototype
-
-export class AtermWriter {
-  bytes = new Uint8Array(64 * 1024)
-  /** Where the next byte goes. */
-  position = 0
-
-  byte(code: number): void {
-    this.reserve(1)
-    this.bytes[this.position++] = code
-  }
-
-  /** Text that has no character to escape. */
-  plain(text: string): void {
-    this.reserve(text.length)
-    this.put(text, this.position)
-    this.position += text.length
-  }
-
+export class AtermWriter extends ByteWriter {
   /** A string that has no character to escape. */
   quotedPlain(text: string): void {
     this.byte(QUOTE)
@@ -38,48 +21,31 @@ export class AtermWriter {
 
   /** Any string. */
   quoted(text: string): void {
-    const { length } = text
-    this.reserve(2 * length + 2)
+    this.reserve(2 * text.length + 2)
+    this.bytes[this.position++] = QUOTE
+    if (SPECIAL.test(text)) this.escape(text)
+    else {
+      writeByteString(this.bytes, text, this.position)
+      this.position += text.length
+    }
+    this.bytes[this.position++] = QUOTE
+  }
+
+  /** The text is put as it is where it would end if all of it were escaped, and goes from there to its place. */
+  private escape(text: string): void {
+    if (NO_BYTE.test(text)) throw new RangeError(`not a byte string: character ${NO_BYTE.exec(text)![0].charCodeAt(0)}`)
     const { bytes } = this
     let at = this.position
-    bytes[at++] = QUOTE
-    for (let i = 0; i < length; i++) {
-      const code = charCodeAt.call(text, i)
-      if (IS_PLAIN[code] === 1) bytes[at++] = code
-      else {
+    const end = at + 2 * text.length
+    writeByteString(bytes, text, at + text.length)
+    for (let from = at + text.length; from < end; from++) {
+      const code = bytes[from]!
+      if (IS_ESCAPED[code] === 1) {
         bytes[at++] = BACKSLASH
         bytes[at++] = escaped(code)
-      }
+      } else bytes[at++] = code
     }
-    bytes[at++] = QUOTE
     this.position = at
-  }
-
-  /** Plain text between what is there. */
-  insert(text: string, at: number): void {
-    this.makeRoom(text.length, at)
-    this.put(text, at)
-  }
-
-  /** Moves what is there from `at` on. */
-  makeRoom(size: number, at: number): void {
-    this.reserve(size)
-    this.bytes.copyWithin(at + size, at, this.position)
-    this.position += size
-  }
-
-  private put(text: string, at: number): void {
-    const { bytes } = this
-    const { length } = text
-    for (let i = 0; i < length; i++) bytes[at + i] = charCodeAt.call(text, i)
-  }
-
-  private reserve(count: number): void {
-    const needed = this.position + count
-    if (needed <= this.bytes.length) return
-    const larger = new Uint8Array(2 * needed)
-    larger.set(this.bytes)
-    this.bytes = larger
   }
 }
 
@@ -88,7 +54,6 @@ function escaped(code: number): number {
     case 10: return 110
     case 13: return 114
     case 9: return 116
-    case QUOTE: case BACKSLASH: return code
-    default: throw new RangeError(`not a byte string: character ${code}`)
+    default: return code
   }
 }

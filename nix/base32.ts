@@ -2,6 +2,7 @@
  * Ring: nix. Nix's own base 32: an alphabet without e, o, t and u, and the digits of the number read from its last
  * bits, so the text is not RFC 4648's. Upstream: libutil/base-nix-32.cc.
  */
+import { byteStringOfBytes } from './bytes.ts'
 import { FormatError } from './errors.ts'
 
 export const BASE32_ALPHABET = '0123456789abcdfghijklmnpqrsvwxyz'
@@ -17,7 +18,7 @@ export function base32Length(size: number): number {
 export function encodeBase32(bytes: Uint8Array): string {
   const size = base32Length(bytes.length)
   // Codes first, then one string: growing a string by a digit makes a string for each.
-  const codes = new Array<number>(size)
+  const codes = new Uint8Array(size)
   for (let digit = 0; digit < size; digit++) {
     const bit = digit * 5
     const index = bit >> 3
@@ -26,7 +27,7 @@ export function encodeBase32(bytes: Uint8Array): string {
     const value = shift > 3 && index + 1 < bytes.length ? low | (bytes[index + 1]! << (8 - shift)) : low
     codes[size - 1 - digit] = BASE32_ALPHABET.charCodeAt(value & 31)
   }
-  return String.fromCharCode(...codes)
+  return byteStringOfBytes(codes)
 }
 
 /** Bytes of a base-32 text. Throws FormatError on other characters and on bits set beyond the last whole byte. */

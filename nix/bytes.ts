@@ -4,7 +4,8 @@
  */
 import { FormatError } from './errors.ts'
 
-const HEX_OF_BYTE: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+/** Of base 16. */
+const DIGITS = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0))
 const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 const BASE64_VALUE = new Int8Array(256).fill(-1)
 for (let value = 0; value < 64; value++) BASE64_VALUE[BASE64.charCodeAt(value)] = value
@@ -25,21 +26,45 @@ export function bytesOfByteString(text: string): Uint8Array {
   return bytes
 }
 
-/** Decodes bytes one by one, but those from 0x80 to 0x9f into characters above 255. */
-const windowsDecoder = new TextDecoder('windows-1252', { ignoreBOM: true })
+/** Writes a byte string to where there is room for it. Of characters above 255 only the lower bits are written. */
+export function writeByteString(bytes: Uint8Array, text: string, at: number): void {
+  if (native === undefined) portable.write(bytes, text, at)
+  else native.latin1Write.call(bytes, text, at, text.length)
+}
 
 /** Bytes as a byte string. */
 export function byteStringOfBytes(bytes: Uint8Array): string {
-  // Nearly everything has no such byte, and engines decode in bulk.
-  if (bytes.length > 64) {
-    const decoded = windowsDecoder.decode(bytes)
-    if (decoded.length === bytes.length && !/[^\u0000-\u00ff]/.test(decoded)) return decoded
-  }
-  const CHUNK = 8192 // below the argument limit of every engine
-  if (bytes.length <= CHUNK) return String.fromCharCode.apply(null, bytes as unknown as number[])
-  let text = ''
-  for (let start = 0; start < bytes.length; start += CHUNK) text += String.fromCharCode.apply(null, bytes.subarray(start, start + CHUNK) as unknown as number[])
-  return text
+  return native === undefined ? portable.read(bytes) : native.latin1Slice.call(bytes, 0, bytes.length)
+}
+
+/** What Node has for byte strings, where this runs in Node: several times as fast as what is portable. */
+interface NativeMethods {
+  latin1Write(this: Uint8Array, text: string, at: number, length: number): number
+  latin1Slice(this: Uint8Array, start: number, end: number): string
+}
+const native = (globalThis as { readonly Buffer?: { readonly prototype: NativeMethods } }).Buffer?.prototype
+
+/** Decodes bytes one by one, but those from 0x80 to 0x9f into characters above 255. */
+const windowsDecoder = new TextDecoder('windows-1252', { ignoreBOM: true })
+
+/** The same in any engine; exported for its test. */
+export const portable = {
+  write(bytes: Uint8Array, text: string, at: number): void {
+    for (let index = 0; index < text.length; index++) bytes[at + index] = text.charCodeAt(index)
+  },
+
+  read(bytes: Uint8Array): string {
+    // Nearly everything has no such byte, and engines decode in bulk.
+    if (bytes.length > 64) {
+      const decoded = windowsDecoder.decode(bytes)
+      if (decoded.length === bytes.length && !/[^\u0000-\u00ff]/.test(decoded)) return decoded
+    }
+    const CHUNK = 8192 // below the argument limit of every engine
+    if (bytes.length <= CHUNK) return String.fromCharCode.apply(null, bytes as unknown as number[])
+    let text = ''
+    for (let start = 0; start < bytes.length; start += CHUNK) text += String.fromCharCode.apply(null, bytes.subarray(start, start + CHUNK) as unknown as number[])
+    return text
+  },
 }
 
 /** Ordinary text as a byte string of its UTF-8. */
@@ -53,25 +78,23 @@ export function textOfByteString(byteString: string): string {
   return isAscii(byteString) ? byteString : new TextDecoder().decode(bytesOfByteString(byteString))
 }
 
-function isAscii(text: string): boolean {
-  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 127) return false
-  return true
+/** Engines search for a range of characters many at a time. */
+const NOT_ASCII = /[\u0080-\uffff]/
+
+/** Whether the text is the same in ASCII, UTF-8 and as a byte string. */
+export function isAscii(text: string): boolean {
+  return !NOT_ASCII.test(text)
 }
 
 /** Lower-case base 16. */
 export function encodeBase16(bytes: Uint8Array): string {
-  if (bytes.length > 1024) {
-    let text = ''
-    for (const byte of bytes) text += HEX_OF_BYTE[byte]
-    return text
-  }
-  const codes = new Array<number>(bytes.length * 2)
+  const digits = new Uint8Array(bytes.length * 2)
   for (let index = 0; index < bytes.length; index++) {
-    const digits = HEX_OF_BYTE[bytes[index]!]!
-    codes[index * 2] = digits.charCodeAt(0)
-    codes[index * 2 + 1] = digits.charCodeAt(1)
+    const byte = bytes[index]!
+    digits[index * 2] = DIGITS[byte >> 4]!
+    digits[index * 2 + 1] = DIGITS[byte & 15]!
   }
-  return String.fromCharCode(...codes)
+  return byteStringOfBytes(digits)
 }
 
 /** Base 16 in either case. */

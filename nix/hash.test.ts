@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash as createNodeHash, hash as nodeHash, randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'
 import { decodeBase32, encodeBase32 } from './base32.ts'
-import { byteStringOfBytes, byteStringOfText, bytesOfByteString, decodeBase16, decodeBase64, encodeBase16, encodeBase64, textOfByteString } from './bytes.ts'
+import { byteStringOfBytes, byteStringOfText, bytesOfByteString, decodeBase16, decodeBase64, encodeBase16, encodeBase64, portable, textOfByteString, writeByteString } from './bytes.ts'
 import { FormatError } from './errors.ts'
 import { createHash, formatHash, hashBytes, hashesEqual, parseHash, useHashImplementation, type HashAlgorithm, type HashFormat } from './hash.ts'
 import { goldenValues } from './testing/goldens.ts'
@@ -72,6 +72,20 @@ test('encodings are inverse to their decodings for every length', () => {
 
 test('base 64 has one form only', () => {
   for (const text of ['A', 'AA=', 'AAA==', 'A===', '=', 'AA AA', 'AAAA=', 'A-A_']) assert.throws(() => decodeBase64(text), FormatError, text)
+})
+
+test('what is portable reads and writes byte strings as Node does', () => {
+  const every = Uint8Array.from({ length: 256 }, (_, byte) => byte)
+  for (const bytes of [every, every.subarray(0, 0), every.subarray(60, 100), new Uint8Array(Buffer.alloc(20_000, every))]) {
+    const text = byteStringOfBytes(bytes)
+    assert.equal(text, Buffer.from(bytes).toString('latin1'))
+    assert.equal(portable.read(bytes), text)
+    for (const write of [writeByteString, portable.write]) {
+      const written = new Uint8Array(bytes.length + 4)
+      write(written, text, 2)
+      assert.deepEqual(written, new Uint8Array([0, 0, ...bytes, 0, 0]))
+    }
+  }
 })
 
 test('text and byte strings', () => {

@@ -4,10 +4,12 @@
  * would be another package universe.
  */
 import { encodeBase32, isBase32 } from './base32.ts'
+import { ByteWriter } from './byte-writer.ts'
+import { decodeBase16 } from './bytes.ts'
 import type { ContentAddress } from './content-address.ts'
 import { sortedUnique } from './sorting.ts'
 import { FormatError } from './errors.ts'
-import { compressHash, formatHash, hashBytes, sha256Base16, type Hash } from './hash.ts'
+import { compressHash, formatHash, sha256Base16, type Hash } from './hash.ts'
 
 export const STORE_DIRECTORY = '/nix/store'
 /** Characters of the hash part. */
@@ -114,37 +116,44 @@ export function outputPathName(derivation: string, outputName: string): string {
   return outputName === 'out' ? derivation : `${derivation}-${outputName}`
 }
 
-/** The bottom of all of them: `type` is such as `text:<references>`, `source:<references>`, `output:out`. */
+/** The bottom of all of them: `type` is such as `text`, `source`, `output:out`. */
 export function makeStorePath(type: string, hash: Hash, name: string): StorePath {
-  return makeStorePathOfText(type, formatHash(hash, 'base16', true), name)
+  return storePathOfDigits(type, [], formatHash(hash, 'base16', true), name)
 }
 
-function makeStorePathOfText(type: string, hash: string, name: string): StorePath {
+const COLON = 58
+const writer = new ByteWriter()
+
+/** By the SHA-256 of `type:reference:…:algorithm:digits:/nix/store:name`. */
+function storePathOfDigits(type: string, references: readonly string[], hash: string, name: string): StorePath {
   checkName(name)
-  const digest = hashBytes('sha256', `${type}:${hash}:${STORE_DIRECTORY}:${name}`)
-  return new StorePath(encodeBase32(compressHash(digest.bytes, 20)), name)
+  writer.position = 0
+  writer.plain(type)
+  for (const reference of references) {
+    writer.byte(COLON)
+    writer.plain(reference)
+  }
+  writer.byte(COLON)
+  writer.plain(hash)
+  writer.plain(`:${STORE_DIRECTORY}:`)
+  writer.plain(name)
+  return new StorePath(encodeBase32(compressHash(decodeBase16(sha256Base16(writer.written())), 20)), name)
 }
 
 /** The path of an input-addressed output. `base16` is the SHA-256 hash modulo of the derivation. */
 export function makeOutputPath(outputName: string, base16: string, derivation: string): StorePath {
-  return makeStorePathOfText(`output:${outputName}`, `sha256:${base16}`, outputPathName(derivation, outputName))
-}
-
-/** References, absolute; sorted and made unique here. */
-function typeWithReferences(type: string, references: readonly string[], self: boolean): string {
-  const others = references.length === 0 ? '' : `:${sortedUnique(references).join(':')}`
-  return `${type}${others}${self ? ':self' : ''}`
+  return storePathOfDigits(`output:${outputName}`, [], `sha256:${base16}`, outputPathName(derivation, outputName))
 }
 
 /** The path of a text (`toFile`, `.drv`) with absolute references. The hash is SHA-256 of the content. */
 export function makeTextPath(name: string, contentHash: Hash, references: readonly string[]): StorePath {
   if (contentHash.algorithm !== 'sha256') throw new FormatError(`the hash of a text must be SHA-256, not ${contentHash.algorithm}`)
-  return makeStorePath(typeWithReferences('text', references, false), contentHash, name)
+  return makeTextPathOfBase16(name, formatHash(contentHash, 'base16'), references)
 }
 
 /** The same where the SHA-256 of the content is at hand in base 16. */
 export function makeTextPathOfBase16(name: string, base16: string, references: readonly string[]): StorePath {
-  return makeStorePathOfText(typeWithReferences('text', references, false), `sha256:${base16}`, name)
+  return storePathOfDigits('text', sortedUnique(references), `sha256:${base16}`, name)
 }
 
 export interface FixedOutput extends ContentAddress {
@@ -161,11 +170,14 @@ export function makeFixedOutputPath(name: string, output: FixedOutput): StorePat
     if (self) throw new FormatError('a text can\'t refer to itself')
     return makeTextPath(name, hash, references)
   }
-  if (method === 'nar' && hash.algorithm === 'sha256') return makeStorePath(typeWithReferences('source', references, self), hash, name)
+  if (method === 'nar' && hash.algorithm === 'sha256') {
+    const sorted = sortedUnique(references)
+    return storePathOfDigits('source', self ? [...sorted, 'self'] : sorted, formatHash(hash, 'base16', true), name)
+  }
   if (references.length > 0 || self) throw new FormatError(`fixed output '${name}' is not allowed to refer to other store paths`)
   if (method === 'git' && hash.algorithm !== 'sha1' && hash.algorithm !== 'sha256') throw new FormatError(`a git tree has a SHA-1 or SHA-256 hash, not ${hash.algorithm}`)
   const prefix = method === 'nar' ? 'r:' : method === 'git' ? 'git:' : ''
-  return makeStorePathOfText('output:out', `sha256:${sha256Base16(`fixed:out:${prefix}${formatHash(hash, 'base16', true)}:`)}`, name)
+  return storePathOfDigits('output:out', [], `sha256:${sha256Base16(`fixed:out:${prefix}${formatHash(hash, 'base16', true)}:`)}`, name)
 }
 
 /** The path of a tree without references, by the SHA-256 of its NAR: what `builtins.path` and `./.` in a string give. */
