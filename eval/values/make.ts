@@ -28,6 +28,8 @@ export function mergeAttributes(left: Attributes, right: Attributes): Attributes
   if (right.values.length === 0) return left
   if (left.layout === right.layout) return right
   const { layout, sources } = left.layout.mergeWith(right.layout)
+  // nothing of the left is left
+  if (layout === right.layout) return right
   const l = left.values
   const r = right.values
   const values = new Array<Slot>(sources.length)
@@ -35,7 +37,7 @@ export function mergeAttributes(left: Attributes, right: Attributes): Attributes
     const source = sources[i]!
     values[i] = source >= 0 ? r[source]! : l[~source]!
   }
-  return new Attributes(layout, values, layout === right.layout ? right.places : combinedPlaces(sources, left.places, right.places))
+  return new Attributes(layout, values, combinedPlaces(sources, left.places, right.places))
 }
 
 /** Some attributes of a set, by their indices. */
