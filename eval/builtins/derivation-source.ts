@@ -1,6 +1,7 @@
 /**
  * Ring: eval. The `derivation` function in Nix itself: a set that knows its outputs and the path of its `.drv`, both computed
- * when they are asked for. Upstream counterpart: src/libexpr/primops/derivation.nix.
+ * when they are asked for. Upstream counterpart: src/libexpr/primops/derivation.nix, which merges the arguments first: here the small sets are,
+ * so that what is large is copied once.
  */
 export const DERIVATION = `
 arguments@{ outputs ? [ "out" ], ... }:
@@ -8,7 +9,7 @@ arguments@{ outputs ? [ "out" ], ... }:
 let
   instantiated = derivationStrict arguments;
 
-  shared = arguments // builtins.listToAttrs members // {
+  shared = builtins.listToAttrs members // {
     all = map (member: member.value) members;
     drvAttrs = arguments;
   };
@@ -16,12 +17,12 @@ let
   members = map
     (outputName: {
       name = outputName;
-      value = shared // {
+      value = arguments // (shared // {
         outPath = builtins.getAttr outputName instantiated;
         drvPath = instantiated.drvPath;
         type = "derivation";
         inherit outputName;
-      };
+      });
     })
     outputs;
 in

@@ -1,12 +1,12 @@
 /** Ring: eval. Lists. Functions that call back for each element look at later elements when one suspends. */
-import { call1, call2, callSite, delayedCall1 } from '../runtime/call.ts'
+import { call1, call2, callSite, DelayedCalls } from '../runtime/call.ts'
 import { equal, lessThan } from '../runtime/equality.ts'
 import { EvaluationError } from '../runtime/errors.ts'
 import { forceAttributes, forceBoolean, forceFunction, forceInt, forceList, forcePlainString, requireAttribute } from '../runtime/expect.ts'
 import { NO_SITE } from '../runtime/site.ts'
 import { concatLists } from '../runtime/operations.ts'
 import { speculate } from '../runtime/speculate.ts'
-import { force } from '../runtime/thunk.ts'
+import { force, Thunk } from '../runtime/thunk.ts'
 import { attributesOf } from '../values/make.ts'
 import { layoutOfSorted } from '../values/layout.ts'
 import { Attributes, PrimOp, type List, type Slot, type Value } from '../values/value.ts'
@@ -41,8 +41,9 @@ function map(fn: Slot, list: Slot): Value {
   const elements = forceList(list, 'while evaluating the second argument passed to builtins.map', site)
   if (elements.length === 0) return elements
   const callee = forceFunction(fn, 'while evaluating the first argument passed to builtins.map', site)
+  const calls = new DelayedCalls(callee)
   const result = new Array<Slot>(elements.length)
-  for (let i = 0; i < elements.length; i++) result[i] = delayedCall1(callee, elements[i]!)
+  for (let i = 0; i < elements.length; i++) result[i] = new Thunk(calls, elements[i]!)
   return result
 }
 
@@ -99,8 +100,9 @@ function genList(generator: Slot, length: Slot): Value {
   const count = forceInt(length, 'while evaluating the second argument passed to builtins.genList', site)
   if (count < 0 || count >= 2 ** 32 - 1) throw new EvaluationError('eval', `cannot create list of size ${count}`, { location: site })
   const callee = forceFunction(generator, 'while evaluating the first argument passed to builtins.genList', NO_SITE)
+  const calls = new DelayedCalls(callee)
   const result = new Array<Slot>(Number(count))
-  for (let i = 0; i < result.length; i++) result[i] = delayedCall1(callee, i)
+  for (let i = 0; i < result.length; i++) result[i] = new Thunk(calls, i)
   return result
 }
 

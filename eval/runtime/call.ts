@@ -155,7 +155,20 @@ export function nested<T>(site: Site, work: () => T): T {
   return result
 }
 
-/** A call that is made when its result is wanted: what `map`, `mapAttrs` and their like put into their results. */
+/** Calls that are made when their results are wanted, of one function with many arguments: what `map` and `genList` put into their results. */
+export class DelayedCalls implements Code {
+  readonly location = undefined
+  private readonly callee: Value
+  constructor(callee: Value) {
+    this.callee = callee
+  }
+
+  run(argument: Slot): Value {
+    return call1(this.callee, argument, NO_SITE)
+  }
+}
+
+/** The same for two arguments. */
 class Application {
   readonly callee: Slot
   readonly first: Slot
@@ -167,12 +180,7 @@ class Application {
   }
 }
 
-const APPLY1: Code = { location: undefined, run: (payload: Application) => call1(force(payload.callee), payload.first, NO_SITE) }
 const APPLY2: Code = { location: undefined, run: (payload: Application) => call2(force(payload.callee), payload.first, payload.second, NO_SITE) }
-
-export function delayedCall1(callee: Slot, argument: Slot): Thunk {
-  return new Thunk(APPLY1, new Application(callee, argument, null))
-}
 
 export function delayedCall2(callee: Slot, first: Slot, second: Slot): Thunk {
   return new Thunk(APPLY2, new Application(callee, first, second))
