@@ -14,7 +14,7 @@ import { useNodeHashes } from '../evaluator/hashes.ts'
 import { byteStringOfBytes } from '../nix/bytes.ts'
 import { completeDerivation } from '../nix/derivation-completion.ts'
 import type { DerivationHash } from '../nix/derivation-hash.ts'
-import { sortedVariables, type PrintableDerivation } from '../nix/derivation-printer.ts'
+import { printable, type PrintableDerivation } from '../nix/derivation-printer.ts'
 import { parseDerivation } from '../nix/derivation.ts'
 import { derivationName, parseStorePath } from '../nix/store-path.ts'
 
@@ -73,11 +73,11 @@ function evaluateWithStock(size: number): string {
 function draftOf({ drvPath, aterm }: { readonly drvPath: string; readonly aterm: string }): PrintableDerivation {
   const { env, ...derivation } = parseDerivation(aterm, derivationName(parseStorePath(drvPath)))
   const follows = (name: string): boolean => derivation.outputs.get(name)?.kind === 'input-addressed'
-  return {
+  return printable({
     ...derivation,
     outputs: new Map([...derivation.outputs].map(([name, output]) => [name, follows(name) ? { kind: 'deferred' } : output])),
-    variables: sortedVariables(new Map([...env].map(([name, value]) => [name, follows(name) ? '' : value]))),
-  }
+    env: new Map([...env].map(([name, value]) => [name, follows(name) ? '' : value])),
+  })
 }
 
 /** Completes them in the order in which they were made: inputs come first. */

@@ -2,8 +2,7 @@
 import { ByteWriter } from './byte-writer.ts'
 import { writeByteString } from './bytes.ts'
 
-const QUOTE = 34
-const BACKSLASH = 92
+const [QUOTE, OPEN, CLOSE, COMMA, BACKSLASH] = [34, 40, 41, 44, 92]
 /** What doesn't stand for itself. Engines search for such characters many at a time. */
 const SPECIAL = /["\\\n\r\t\u0100-\uffff]/
 const NO_BYTE = /[\u0100-\uffff]/
@@ -14,25 +13,42 @@ for (const character of '"\\\n\r\t') IS_ESCAPED[character.charCodeAt(0)] = 1
 export class AtermWriter extends ByteWriter {
   /** A string that has no character to escape. */
   quotedPlain(text: string): void {
-    this.byte(QUOTE)
-    this.plain(text)
-    this.byte(QUOTE)
+    this.reserve(text.length + 2)
+    this.bytes[this.position++] = QUOTE
+    this.putPlain(text)
+    this.bytes[this.position++] = QUOTE
   }
 
   /** Any string. */
   quoted(text: string): void {
     this.reserve(2 * text.length + 2)
+    this.putQuoted(text)
+  }
+
+  /** A variable of the environment. */
+  pair(name: string, value: string): void {
+    this.reserve(2 * (name.length + value.length) + 7)
+    this.bytes[this.position++] = OPEN
+    this.putQuoted(name)
+    this.bytes[this.position++] = COMMA
+    this.putQuoted(value)
+    this.bytes[this.position++] = CLOSE
+  }
+
+  private putQuoted(text: string): void {
     this.bytes[this.position++] = QUOTE
-    if (SPECIAL.test(text)) this.escape(text)
-    else {
-      writeByteString(this.bytes, text, this.position)
-      this.position += text.length
-    }
+    if (SPECIAL.test(text)) this.putEscaped(text)
+    else this.putPlain(text)
     this.bytes[this.position++] = QUOTE
   }
 
+  private putPlain(text: string): void {
+    writeByteString(this.bytes, text, this.position)
+    this.position += text.length
+  }
+
   /** The text is put as it is where it would end if all of it were escaped, and goes from there to its place. */
-  private escape(text: string): void {
+  private putEscaped(text: string): void {
     if (NO_BYTE.test(text)) throw new RangeError(`not a byte string: character ${NO_BYTE.exec(text)![0].charCodeAt(0)}`)
     const { bytes } = this
     let at = this.position

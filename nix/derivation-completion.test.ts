@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { byteStringOfBytes } from './bytes.ts'
 import { completeDerivation } from './derivation-completion.ts'
 import { derivationHash, type DerivationHash } from './derivation-hash.ts'
-import { printDerivation, sortedVariables, type PrintableDerivation } from './derivation-printer.ts'
+import { printDerivation, printable, type PrintableDerivation } from './derivation-printer.ts'
 import { parseDerivation, type Derivation } from './derivation.ts'
 import { goldenDerivations } from './testing/goldens.ts'
 
@@ -14,11 +14,11 @@ const lookup = (path: string): DerivationHash => derivationHash(parsed.get(path)
 /** What an expression says of it: no paths of outputs that follow from the rest. */
 function draftOf({ env, ...derivation }: Derivation): PrintableDerivation {
   const follows = (name: string): boolean => derivation.outputs.get(name)?.kind === 'input-addressed'
-  return {
+  return printable({
     ...derivation,
     outputs: new Map([...derivation.outputs].map(([name, output]) => [name, follows(name) ? { kind: 'deferred' } : output])),
-    variables: sortedVariables(new Map([...env].map(([name, value]) => [name, follows(name) ? '' : value]))),
-  }
+    env: new Map([...env].map(([name, value]) => [name, follows(name) ? '' : value])),
+  })
 }
 
 test('derivations are completed as stock Nix does, one after another in the same buffer', () => {
@@ -26,7 +26,7 @@ test('derivations are completed as stock Nix does, one after another in the same
     const completed = completeDerivation(draftOf(parsed.get(path)!), lookup)
     assert.equal(completed.drvPath, path)
     assert.deepEqual(completed.hash, lookup(path))
-    assert.deepEqual(completed.outputs, parsed.get(path)!.outputs)
+    assert.deepEqual(completed.outputs, printable(parsed.get(path)!).outputs)
     assert.equal(byteStringOfBytes(completed.aterm()), text)
     return completed
   })
@@ -42,7 +42,7 @@ test('texts larger than the buffers, in their head and their body', () => {
   const completed = completeDerivation(draftOf(large), hashes)
   const read = parseDerivation(byteStringOfBytes(completed.aterm()), large.name)
   assert.equal(read.env.get('long'), large.env.get('long'))
-  for (const [name, output] of completed.outputs) assert.ok(output.kind === 'input-addressed' && read.env.get(name) === output.path)
+  completed.outputs.values.forEach((output, i) => assert.ok(output.kind === 'input-addressed' && read.env.get(completed.outputs.keys[i]!) === output.path))
   assert.deepEqual(completed.hash, derivationHash(read, hashes))
   assert.equal(printDerivation(read), byteStringOfBytes(completed.aterm()))
 })

@@ -3,11 +3,11 @@
  * derivationStrictInternal in libexpr/primops.cc. An evaluation of a package set makes tens of thousands, most of which nobody reads: so
  * their texts are written as bytes, hashed and forgotten (derivation-printer.ts), and printed again for those who want them.
  */
-import { DerivationPrinter, printedBytes, type PrintableDerivation } from './derivation-printer.ts'
-import { derivationType, type DerivationOutput } from './derivation.ts'
+import { DerivationPrinter, printedBytes, putOwnInputs, type PrintableDerivation } from './derivation-printer.ts'
+import { typeOfOutputs, type DerivationOutput } from './derivation.ts'
 import { fixedOutputHash, IMPURE_HASH, inputsModulo, type DerivationHash, type DerivationHashLookup } from './derivation-hash.ts'
 import { sha256Base16 } from './hash.ts'
-import { sortedUnique, unionSorted } from './sorting.ts'
+import { sortedUnique, unionSorted, type SortedMap } from './sorting.ts'
 import { makeOutputPath, makeTextPathOfBase16 } from './store-path.ts'
 
 export class CompletedDerivation {
@@ -25,8 +25,8 @@ export class CompletedDerivation {
     this.derivation = derivation
   }
 
-  /** With the paths that can be known. */
-  get outputs(): ReadonlyMap<string, DerivationOutput> {
+  /** With the paths that can be known, sorted. */
+  get outputs(): SortedMap<DerivationOutput> {
     return this.derivation.outputs
   }
 
@@ -43,13 +43,14 @@ let held: { readonly derivation: PrintableDerivation; readonly text: Uint8Array 
 /** Outputs that are `deferred` get paths, unless an input is deferred itself; other kinds, and their variables, are as they should be. */
 export function completeDerivation(draft: PrintableDerivation, lookup: DerivationHashLookup): CompletedDerivation {
   held = undefined
-  const type = derivationType(draft)
+  const type = typeOfOutputs(draft.outputs.keys, draft.outputs.values)
   const followsFromText = type === 'input-addressed' || type === 'deferred'
-  printer.writeBody(draft, followsFromText ? draft.outputs : undefined)
+  printer.writeBody(draft, followsFromText ? draft.outputs.keys : [])
   const { derivation, hash } = followsFromText ? fillOutputs(draft, lookup) : { derivation: draft, hash: hashOf(draft, type, lookup) }
-  const references = referencesOf(draft)
-  const text = printer.text(derivation)
+  putOwnInputs(printer, derivation)
+  const text = printer.text(derivation.outputs)
   held = { derivation, text }
+  const references = referencesOf(draft)
   const drvPath = makeTextPathOfBase16(`${draft.name}.drv`, sha256Base16(text), references).toString()
   return new CompletedDerivation(drvPath, references, hash, derivation)
 }
@@ -57,36 +58,29 @@ export function completeDerivation(draft: PrintableDerivation, lookup: Derivatio
 /** The paths that follow from the text without them; they are filled into the text that is being printed. */
 function fillOutputs(draft: PrintableDerivation, lookup: DerivationHashLookup): { readonly derivation: PrintableDerivation; readonly hash: DerivationHash } {
   const { deferred, inputs } = inputsModulo(draft, lookup)
-  const names = [...draft.outputs.keys()]
-  const outputs = new Map<string, DerivationOutput>()
-  let { variables } = draft
-  if (deferred) for (const name of names) outputs.set(name, { kind: 'deferred' })
-  else {
-    const masked = sha256Base16(printer.textModulo(draft.outputs, true, inputs))
-    const paths = new Map<string, string>()
-    for (const name of names) {
-      const path = makeOutputPath(name, masked, draft.name).toString()
-      paths.set(name, path)
-      outputs.set(name, { kind: 'input-addressed', path })
-    }
-    variables = printer.fillGaps(variables, paths)
+  const names = draft.outputs.keys
+  printer.putInputs(inputs)
+  if (deferred) {
+    const outputs = { keys: names, values: names.map((): DerivationOutput => ({ kind: 'deferred' })) }
+    return { derivation: { ...draft, outputs }, hash: { base16: sha256Base16(printer.text(outputs)), deferred, outputs: names } }
   }
-  const base16 = sha256Base16(printer.textModulo(outputs, false, inputs))
-  return { derivation: { ...draft, outputs, variables }, hash: { base16, deferred, outputs: names } }
+  const masked = sha256Base16(printer.text(draft.outputs, true))
+  const paths = names.map((name) => makeOutputPath(name, masked, draft.name).toString())
+  const outputs = { keys: names, values: paths.map((path): DerivationOutput => ({ kind: 'input-addressed', path })) }
+  const env = printer.fillGaps(draft.env, names, paths)
+  return { derivation: { ...draft, outputs, env }, hash: { base16: sha256Base16(printer.text(outputs)), deferred, outputs: names } }
 }
 
 /** The hash modulo where no path follows from the text that is being printed. */
 function hashOf(draft: PrintableDerivation, type: 'fixed' | 'floating' | 'impure', lookup: DerivationHashLookup): DerivationHash {
-  const outputs = [...draft.outputs.keys()]
+  const outputs = draft.outputs.keys
   if (type === 'impure') return { base16: IMPURE_HASH, deferred: true, outputs }
-  if (type === 'fixed') return { base16: fixedOutputHash(draft.outputs.get('out') as DerivationOutput & { readonly kind: 'fixed' }), deferred: false, outputs }
-  const { inputs } = inputsModulo(draft, lookup)
-  return { base16: sha256Base16(printer.textModulo(draft.outputs, false, inputs)), deferred: true, outputs }
+  if (type === 'fixed') return { base16: fixedOutputHash(draft.outputs.values[0] as DerivationOutput & { readonly kind: 'fixed' }), deferred: false, outputs }
+  printer.putInputs(inputsModulo(draft, lookup).inputs)
+  return { base16: sha256Base16(printer.text(draft.outputs)), deferred: true, outputs }
 }
 
 /** All that it refers to. */
-function referencesOf({ inputDerivations, dynamicInputs, inputSources }: PrintableDerivation): readonly string[] {
-  const inputs = sortedUnique([...inputDerivations.keys()])
-  const others = dynamicInputs === undefined ? inputSources : [...inputSources, ...dynamicInputs.keys()]
-  return unionSorted(inputs, sortedUnique(others))
+function referencesOf({ inputDerivations: { keys }, dynamicInputs, inputSources }: PrintableDerivation): readonly string[] {
+  return unionSorted(keys, dynamicInputs === undefined ? inputSources : sortedUnique([...inputSources, ...dynamicInputs.keys()]))
 }

@@ -4,10 +4,11 @@
  * libstore/derivation/modulo.cc).
  */
 import { fixedOutput, derivationType, type Derivation, type DerivationOutput } from './derivation.ts'
-import { printDerivationModulo } from './derivation-printer.ts'
+import { printable, printDerivationModulo, type PrintableDerivation } from './derivation-printer.ts'
 import { formatMethodAlgorithm } from './content-address.ts'
 import { FormatError } from './errors.ts'
 import { formatHash, sha256Base16 } from './hash.ts'
+import { sortedMap, unionSorted, type SortedMap } from './sorting.ts'
 import { makeOutputPath } from './store-path.ts'
 
 /** What stands for a derivation in the hashes of those that have it as an input. Keep it per `.drv` path. */
@@ -42,25 +43,35 @@ export function hashDerivationModulo(derivation: Derivation, lookup: DerivationH
   }
   if (type === 'impure') return { base16: IMPURE_HASH, deferred: true, outputs }
 
-  const { deferred, inputs } = inputsModulo(derivation, lookup)
-  return { base16: sha256Base16(printDerivationModulo(derivation, inputs, maskOutputs)), deferred: deferred || type === 'floating', outputs }
+  const sorted = printable(derivation)
+  const { deferred, inputs } = inputsModulo(sorted, lookup)
+  return { base16: sha256Base16(printDerivationModulo(sorted, inputs, maskOutputs)), deferred: deferred || type === 'floating', outputs }
 }
 
 /** Names of outputs by the hash of the input that they are of, and whether some input's paths aren't known yet. */
-export function inputsModulo(derivation: Pick<Derivation, 'name' | 'inputDerivations' | 'dynamicInputs'>, lookup: DerivationHashLookup): { readonly deferred: boolean; readonly inputs: ReadonlyMap<string, readonly string[]> } {
+export function inputsModulo(derivation: Pick<PrintableDerivation, 'name' | 'inputDerivations' | 'dynamicInputs'>, lookup: DerivationHashLookup): { readonly deferred: boolean; readonly inputs: SortedMap<readonly string[]> } {
   // A deferred output may turn out to be known after all; only floating outputs here or below make it truly so.
   let deferred = (derivation.dynamicInputs?.size ?? 0) > 0
-  const inputs = new Map<string, readonly string[]>()
-  for (const [drvPath, outputNames] of derivation.inputDerivations) {
-    const hash = lookup(drvPath)
+  const { keys, values } = derivation.inputDerivations
+  const hashes = new Array<string>(keys.length)
+  for (let i = 0; i < keys.length; i++) {
+    const hash = lookup(keys[i]!)
     deferred ||= hash.deferred
-    for (const outputName of outputNames) {
-      if (!hash.outputs.includes(outputName)) throw new FormatError(`derivation '${derivation.name}' wants output '${outputName}' of '${drvPath}', which has no such output`)
+    for (const outputName of values[i]!) {
+      if (!hash.outputs.includes(outputName)) throw new FormatError(`derivation '${derivation.name}' wants output '${outputName}' of '${keys[i]!}', which has no such output`)
     }
-    const others = inputs.get(hash.base16)
-    inputs.set(hash.base16, others === undefined ? outputNames : [...others, ...outputNames])
+    hashes[i] = hash.base16
   }
-  return { deferred, inputs }
+  return { deferred, inputs: united(sortedMap(hashes, values)) }
+}
+
+/** Downloads of the same content from different places are one input. */
+function united(inputs: SortedMap<readonly string[]>): SortedMap<readonly string[]> {
+  const { keys, values } = inputs
+  if (keys.every((key, i) => key !== keys[i - 1])) return inputs
+  const all = new Map<string, readonly string[]>()
+  for (let i = 0; i < keys.length; i++) all.set(keys[i]!, unionSorted(all.get(keys[i]!) ?? [], values[i]!))
+  return { keys: [...all.keys()], values: [...all.values()] }
 }
 
 /** What stands for a fixed output: its content, however that is made. */

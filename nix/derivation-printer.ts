@@ -1,55 +1,49 @@
 /**
  * Ring: nix. Texts of derivations, as bytes. Upstream: Derivation::unparse in libstore/derivation/aterm.cc.
  *
- * Until its path and hash are known a derivation has three texts, which differ only in their head (outputs and inputs) and in the variables named
- * after outputs. So what follows the head is written once: heads are put right before it, and output paths are inserted into gaps.
+ * Until its path and hash are known a derivation has three texts, which differ only in their outputs, in their inputs and in the variables named
+ * after outputs. So what follows the inputs, the body, is written once: inputs are put right before it, outputs before them, and output paths are inserted
+ * into gaps.
  */
 import { AtermWriter } from './aterm-writer.ts'
 import { byteStringOfBytes } from './bytes.ts'
 import { formatMethodAlgorithm } from './content-address.ts'
 import type { Derivation, DerivationOutput, DynamicInput } from './derivation.ts'
 import { formatHash } from './hash.ts'
-import { sortedUnique } from './sorting.ts'
+import { sortedMap, sortedUnique, type SortedMap } from './sorting.ts'
 
-/** Environment variables, sorted by name. */
-export interface Variables {
-  readonly names: readonly string[]
-  /** Parallel to `names`. */
-  readonly values: readonly string[]
+/** A derivation as it is printed: everything sorted. */
+export interface PrintableDerivation extends Omit<Derivation, 'outputs' | 'inputDerivations' | 'env'> {
+  readonly outputs: SortedMap<DerivationOutput>
+  readonly inputDerivations: SortedMap<readonly string[]>
+  readonly env: SortedMap<string>
 }
 
-/** A derivation whose environment is sorted. */
-export interface PrintableDerivation extends Omit<Derivation, 'env'> {
-  readonly variables: Variables
-}
-
-type Outputs = Derivation['outputs']
-type Inputs = Derivation['inputDerivations']
-
-/** A variable whose value isn't there yet: `index` among the variables, `offset` from the start of the body. */
+/** A variable whose value isn't there yet: its index among the variables, and where its value goes, from the start of the body. */
 interface Gap {
-  readonly name: string
   readonly index: number
   readonly offset: number
 }
 
 const [COMMA, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST] = [44, 40, 41, 91, 93]
-/** Room for a head: more is made where one needs it. */
+/** Room for outputs and inputs: more is made where some need it. */
 const HEAD_ROOM = 16 * 1024
 
 /** Texts that it gives are good until it writes something else. */
 export class DerivationPrinter {
   private readonly writer = new AtermWriter()
-  /** Of the body: what follows the head. */
-  private start = HEAD_ROOM
+  private room = HEAD_ROOM
+  /** Where the body begins, and where the inputs before it do. */
+  private body = HEAD_ROOM
+  private inputs = HEAD_ROOM
+  private opening = ''
   private gaps: Gap[] = []
 
-  /** Writes what follows the head; variables that are named after `unknown` outputs stay empty. */
-  writeBody(derivation: PrintableDerivation, unknown?: Outputs): void {
+  /** Writes what follows the inputs; variables that are named after `unknown` outputs (sorted) stay empty. */
+  writeBody({ inputSources, system, builder, args, env: { keys, values } }: PrintableDerivation, unknown: readonly string[] = []): void {
     const { writer } = this
-    const { inputSources, system, builder, args, variables: { names, values } } = derivation
+    this.body = this.inputs = writer.position = this.room
     this.gaps = []
-    writer.position = this.start
     writer.byte(COMMA)
     this.names(inputSources)
     writer.byte(COMMA)
@@ -57,101 +51,114 @@ export class DerivationPrinter {
     writer.byte(COMMA)
     writer.quoted(builder)
     writer.byte(COMMA)
-    this.list(args, (argument) => writer.quoted(argument))
+    writer.byte(OPEN_LIST)
+    for (let i = 0; i < args.length; i++) {
+      if (i > 0) writer.byte(COMMA)
+      writer.quoted(args[i]!)
+    }
+    writer.byte(CLOSE_LIST)
     writer.byte(COMMA)
     writer.byte(OPEN_LIST)
-    for (let i = 0; i < names.length; i++) {
+    let next = 0
+    for (let i = 0; i < keys.length; i++) {
+      const name = keys[i]!
+      while (next < unknown.length && unknown[next]! < name) next++
       if (i > 0) writer.byte(COMMA)
-      writer.byte(OPEN)
-      writer.quoted(names[i]!)
-      writer.byte(COMMA)
-      if (unknown?.has(names[i]!) === true) {
-        this.gaps.push({ name: names[i]!, index: i, offset: writer.position + 1 - this.start })
-        writer.quotedPlain('')
-      } else writer.quoted(values[i]!)
-      writer.byte(CLOSE)
+      if (unknown[next] === name) {
+        writer.pair(name, '')
+        // before the quote and the parenthesis that end it
+        this.gaps.push({ index: i, offset: writer.position - 2 - this.body })
+      } else writer.pair(name, values[i]!)
     }
     writer.byte(CLOSE_LIST)
     writer.byte(CLOSE)
   }
 
-  /** Inserts the paths of outputs that were unknown; gives the variables as they are then. */
-  fillGaps(variables: Variables, paths: ReadonlyMap<string, string>): Variables {
-    const values = variables.values.slice()
+  /** Inserts the paths of the outputs that were unknown, into the text and among the variables. */
+  fillGaps({ keys, values }: SortedMap<string>, outputs: readonly string[], paths: readonly string[]): SortedMap<string> {
+    const filled = values.slice()
     // from the last on, since what is inserted moves what follows
-    for (const { name, index, offset } of this.gaps.reverse()) {
-      values[index] = paths.get(name)!
-      this.writer.insert(values[index], this.start + offset)
+    for (const { index, offset } of this.gaps.reverse()) {
+      filled[index] = paths[outputs.indexOf(keys[index]!)]!
+      this.writer.insert(filled[index], this.body + offset)
     }
     this.gaps = []
-    return { names: variables.names, values }
+    return { keys, values: filled }
   }
 
-  /** The text of the `.drv`. */
-  text({ outputs, inputDerivations, dynamicInputs }: Pick<Derivation, 'outputs' | 'inputDerivations' | 'dynamicInputs'>): Uint8Array {
-    return this.withHead(() => {
-      if (dynamicInputs === undefined || dynamicInputs.size === 0) this.head(outputs, false, inputDerivations)
-      else this.dynamicHead(outputs, inputDerivations, dynamicInputs)
-    })
-  }
-
-  /** What hash-modulo hashes: with hashes (in base 16) of inputs in place of their paths, and, if wanted, without the paths of outputs. */
-  textModulo(outputs: Outputs, maskOutputs: boolean, inputs: Inputs): Uint8Array {
-    return this.withHead(() => this.head(outputs, maskOutputs, inputs))
-  }
-
-  /** A head's size isn't known before it is written: so it is written to the end, and moved. */
-  private withHead(write: () => void): Uint8Array {
+  /** Puts inputs before the body, in place of those that were there: derivations by their paths, or what stands for them in hash-modulo. */
+  putInputs(inputs: SortedMap<readonly string[]>): void {
     const { writer } = this
-    const end = writer.position
-    write()
-    const size = writer.position - end
-    writer.position = end
-    if (size > this.start) return this.withMoreRoom(size, write)
-    writer.bytes.copyWithin(this.start - size, end, end + size)
-    return writer.bytes.subarray(this.start - size, end)
-  }
-
-  private withMoreRoom(size: number, write: () => void): Uint8Array {
-    this.writer.makeRoom(size, this.start)
-    this.start += size
-    return this.withHead(write)
-  }
-
-  private head(outputs: Outputs, maskOutputs: boolean, inputs: Inputs): void {
-    const { writer } = this
-    writer.plain('Derive(')
-    this.outputs(outputs, maskOutputs)
+    const start = writer.position
+    this.opening = 'Derive('
     writer.byte(COMMA)
-    this.list(sortedUnique([...inputs.keys()]), (key) => {
+    writer.byte(OPEN_LIST)
+    for (let i = 0; i < inputs.keys.length; i++) {
+      if (i > 0) writer.byte(COMMA)
       writer.byte(OPEN)
-      writer.quotedPlain(key)
+      writer.quotedPlain(inputs.keys[i]!)
       writer.byte(COMMA)
-      this.names(inputs.get(key)!)
+      this.names(inputs.values[i]!)
       writer.byte(CLOSE)
-    })
+    }
+    writer.byte(CLOSE_LIST)
+    this.inputs = this.moveBefore(this.body, start)
   }
 
-  private dynamicHead(outputs: Outputs, inputs: Inputs, dynamicInputs: NonNullable<Derivation['dynamicInputs']>): void {
-    const { writer } = this
-    writer.plain('DrvWithVersion("xp-dyn-drv",')
-    this.outputs(outputs, false)
-    writer.byte(COMMA)
-    const all = new Map<string, DynamicInput>()
-    for (const [path, names] of inputs) all.set(path, { outputs: names, dynamic: new Map() })
-    for (const [path, dynamic] of dynamicInputs) all.set(path, { outputs: inputs.get(path) ?? [], dynamic })
+  /** The same where some outputs that are wanted are those of derivations that inputs make. */
+  putDynamicInputs({ keys, values }: SortedMap<readonly string[]>, dynamicInputs: ReadonlyMap<string, ReadonlyMap<string, DynamicInput>>): void {
+    const all = new Map<string, DynamicInput>(keys.map((path, i) => [path, { outputs: values[i]!, dynamic: new Map() }]))
+    for (const [path, dynamic] of dynamicInputs) all.set(path, { outputs: all.get(path)?.outputs ?? [], dynamic })
+    const start = this.writer.position
+    this.opening = 'DrvWithVersion("xp-dyn-drv",'
+    this.writer.byte(COMMA)
     this.dynamicInputs(all)
+    this.inputs = this.moveBefore(this.body, start)
+  }
+
+  /** The text with the inputs that were put there and with outputs, if wanted without their paths. */
+  text(outputs: SortedMap<DerivationOutput>, maskPaths = false): Uint8Array {
+    const { writer } = this
+    const start = writer.position
+    writer.plain(this.opening)
+    writer.byte(OPEN_LIST)
+    for (let i = 0; i < outputs.keys.length; i++) {
+      if (i > 0) writer.byte(COMMA)
+      this.output(outputs.keys[i]!, outputs.values[i]!, maskPaths)
+    }
+    writer.byte(CLOSE_LIST)
+    const first = this.moveBefore(this.inputs, start)
+    return writer.bytes.subarray(first, writer.position)
+  }
+
+  /** Moves what was written since `start` to right before `place`; gives where it begins there. How much it is isn't known before it is written. */
+  private moveBefore(place: number, start: number): number {
+    const { writer } = this
+    const size = writer.position - start
+    if (size > place) {
+      const more = size - place
+      writer.makeRoom(more, 0)
+      this.room += more
+      this.body += more
+      this.inputs += more
+      return this.moveBefore(place + more, start + more)
+    }
+    writer.bytes.copyWithin(place - size, start, writer.position)
+    writer.position = start
+    return place - size
   }
 
   private dynamicInputs(inputs: ReadonlyMap<string, DynamicInput>): void {
     const { writer } = this
-    this.list(sortedUnique([...inputs.keys()]), (key) => {
+    writer.byte(OPEN_LIST)
+    sortedUnique([...inputs.keys()]).forEach((key, i) => {
       const { outputs, dynamic } = inputs.get(key)!
+      if (i > 0) writer.byte(COMMA)
       writer.byte(OPEN)
       writer.quotedPlain(key)
       writer.byte(COMMA)
       if (dynamic.size > 0) writer.byte(OPEN)
-      this.names(outputs)
+      this.names(sortedUnique(outputs))
       if (dynamic.size > 0) {
         writer.byte(COMMA)
         this.dynamicInputs(dynamic)
@@ -159,33 +166,30 @@ export class DerivationPrinter {
       }
       writer.byte(CLOSE)
     })
+    writer.byte(CLOSE_LIST)
   }
 
-  private outputs(outputs: Outputs, mask: boolean): void {
-    this.list(sortedUnique([...outputs.keys()]), (name) => {
-      const output = outputs.get(name)!
-      const { path, method, hash } = fieldsOf(output)
-      this.writer.byte(OPEN)
-      this.writer.quotedPlain(name)
-      for (const field of [mask ? '' : path, method, hash]) {
-        this.writer.byte(COMMA)
-        this.writer.quotedPlain(field)
-      }
-      this.writer.byte(CLOSE)
-    })
+  private output(name: string, output: DerivationOutput, maskPath: boolean): void {
+    const { writer } = this
+    const { path, method, hash } = fieldsOf(output)
+    writer.byte(OPEN)
+    writer.quotedPlain(name)
+    writer.byte(COMMA)
+    writer.quotedPlain(maskPath ? '' : path)
+    writer.byte(COMMA)
+    writer.quotedPlain(method)
+    writer.byte(COMMA)
+    writer.quotedPlain(hash)
+    writer.byte(CLOSE)
   }
 
   /** A set of names or paths: neither may hold a character that needs an escape. */
   private names(names: readonly string[]): void {
-    this.list(sortedUnique(names), (name) => this.writer.quotedPlain(name))
-  }
-
-  private list(items: readonly string[], write: (item: string) => void): void {
     const { writer } = this
     writer.byte(OPEN_LIST)
-    for (let i = 0; i < items.length; i++) {
+    for (let i = 0; i < names.length; i++) {
       if (i > 0) writer.byte(COMMA)
-      write(items[i]!)
+      writer.quotedPlain(names[i]!)
     }
     writer.byte(CLOSE_LIST)
   }
@@ -205,26 +209,36 @@ const printer = new DerivationPrinter()
 
 /** The text of a `.drv`, its maps and sets sorted as Nix sorts them. */
 export function printDerivation(derivation: Derivation): string {
-  return byteStringOfBytes(printedBytes(sorted(derivation)))
+  return byteStringOfBytes(printedBytes(printable(derivation)))
 }
 
-/** The same as bytes, until something else is printed, and where the environment is sorted already. */
+/** The same as bytes, until something else is printed, and where everything is sorted already. */
 export function printedBytes(derivation: PrintableDerivation): Uint8Array {
   printer.writeBody(derivation)
-  return printer.text(derivation)
+  putOwnInputs(printer, derivation)
+  return printer.text(derivation.outputs)
+}
+
+/** The inputs that the text of the `.drv` has. */
+export function putOwnInputs(printer: DerivationPrinter, { inputDerivations, dynamicInputs }: PrintableDerivation): void {
+  if (dynamicInputs === undefined || dynamicInputs.size === 0) printer.putInputs(inputDerivations)
+  else printer.putDynamicInputs(inputDerivations, dynamicInputs)
 }
 
 /** The text with other inputs in place of its own, until something else is printed. */
-export function printDerivationModulo(derivation: Derivation, inputs: ReadonlyMap<string, readonly string[]>, maskOutputs: boolean): Uint8Array {
-  printer.writeBody(sorted(derivation), maskOutputs ? derivation.outputs : undefined)
-  return printer.textModulo(derivation.outputs, maskOutputs, inputs)
+export function printDerivationModulo(derivation: PrintableDerivation, inputs: SortedMap<readonly string[]>, maskOutputs: boolean): Uint8Array {
+  printer.writeBody(derivation, maskOutputs ? derivation.outputs.keys : [])
+  printer.putInputs(inputs)
+  return printer.text(derivation.outputs, maskOutputs)
 }
 
-function sorted(derivation: Derivation): PrintableDerivation {
-  return { ...derivation, variables: sortedVariables(derivation.env) }
-}
-
-export function sortedVariables(env: ReadonlyMap<string, string>): Variables {
-  const names = sortedUnique([...env.keys()])
-  return { names, values: names.map((name) => env.get(name)!) }
+export function printable(derivation: Derivation): PrintableDerivation {
+  const { outputs, inputDerivations, inputSources, env } = derivation
+  return {
+    ...derivation,
+    outputs: sortedMap([...outputs.keys()], [...outputs.values()]),
+    inputDerivations: sortedMap([...inputDerivations.keys()], Array.from(inputDerivations.values(), sortedUnique)),
+    inputSources: sortedUnique(inputSources),
+    env: sortedMap([...env.keys()], [...env.values()]),
+  }
 }

@@ -170,13 +170,19 @@ export function derivationPath(derivation: Derivation, aterm: string = printDeri
 }
 
 /** What its outputs have in common. FormatError where Nix allows no such mixture. */
-export function derivationType(derivation: Pick<Derivation, 'outputs'>): DerivationType {
+export function derivationType({ outputs }: Pick<Derivation, 'outputs'>): DerivationType {
+  return typeOfOutputs([...outputs.keys()], [...outputs.values()])
+}
+
+/** The same of outputs and their names. */
+export function typeOfOutputs(names: readonly string[], outputs: readonly DerivationOutput[]): DerivationType {
   let type: DerivationType | undefined
   let algorithm: HashAlgorithm | undefined
-  for (const [outputName, output] of derivation.outputs) {
+  for (let i = 0; i < outputs.length; i++) {
+    const output = outputs[i]!
     if (type !== undefined && type !== output.kind) throw new FormatError('can\'t mix derivation output types')
     if (type === 'fixed') throw new FormatError('only one fixed output is allowed')
-    if (output.kind === 'fixed' && outputName !== 'out') throw new FormatError('a single fixed output must be named \'out\'')
+    if (output.kind === 'fixed' && names[i] !== 'out') throw new FormatError('a single fixed output must be named \'out\'')
     if (output.kind === 'floating') {
       if (algorithm !== undefined && algorithm !== output.algorithm) throw new FormatError('all floating outputs must use the same hash algorithm')
       algorithm = output.algorithm

@@ -8,6 +8,7 @@ import { FormatError } from '../../nix/errors.ts'
 import type { ContentAddressMethod } from '../../nix/content-address.ts'
 import { isHashAlgorithm, type HashAlgorithm } from '../../nix/hash.ts'
 import { hashPlaceholder, upstreamPlaceholder } from '../../nix/placeholder.ts'
+import type { SortedMap } from '../../nix/sorting.ts'
 import { storePathNameProblem } from '../../nix/store-path.ts'
 import type { Evaluator } from '../evaluator.ts'
 import { showLocation } from '../printing/locations.ts'
@@ -21,25 +22,24 @@ import { NO_SITE } from '../runtime/site.ts'
 import { speculate } from '../runtime/speculate.ts'
 import { force } from '../runtime/thunk.ts'
 import { ContextBuilder, contextsOf } from '../values/context.ts'
-import { layoutOf } from '../values/layout.ts'
 import { placeAt } from '../values/places.ts'
 import { Attributes, ContextString, type Slot, type Value } from '../values/value.ts'
 import { builtin, type BuiltinFamily } from './definition.ts'
 import { inputsOf } from './derivation-inputs.ts'
+import { ONLY_OUT, outputsOfNames, outputsOfText, type OutputList } from './derivation-outputs.ts'
 import { hashOfSetting } from './hashes.ts'
 
 /** What the attributes said, before it becomes a derivation. */
 interface Draft {
   readonly name: string
   readonly context: ContextBuilder
-  /** Names of variables, sorted, and their values. */
-  readonly names: string[]
-  readonly values: string[]
+  /** Parallel to the attributes: values of those that are variables. */
+  readonly variables: (string | undefined)[]
   readonly args: string[]
   readonly json: string[] | undefined
   builder: string
   system: string
-  outputs: string[]
+  outputs: OutputList
   contentAddressed: boolean
   impure: boolean
   outputHash: string | undefined
@@ -73,32 +73,30 @@ function instantiate(evaluator: Evaluator, name: string, attributes: Attributes)
   const ignoreNullsSlot = attributes.get('__ignoreNulls')
   const isStructured = structured !== undefined && forceBoolean(structured, 'while evaluating the `__structuredAttrs` attribute passed to builtins.derivationStrict', NO_SITE)
   const ignoreNulls = ignoreNullsSlot !== undefined && forceBoolean(ignoreNullsSlot, 'while evaluating the `__ignoreNulls` attribute passed to builtins.derivationStrict', NO_SITE)
-  const draft: Draft = {
-    name, context: new ContextBuilder(), names: [], values: [], args: [], json: isStructured ? [] : undefined, builder: '', system: '', outputs: ['out'],
-    contentAddressed: false, impure: false, outputHash: undefined, outputHashAlgorithm: undefined, method: undefined,
-  }
   const { names } = attributes.layout
+  const draft: Draft = {
+    name, context: new ContextBuilder(), variables: new Array<string | undefined>(names.length), args: [], json: isStructured ? [] : undefined, builder: '', system: '',
+    outputs: ONLY_OUT, contentAddressed: false, impure: false, outputHash: undefined, outputHashAlgorithm: undefined, method: undefined,
+  }
   const { depth } = machine
   speculate(names.length, (i) => {
     const key = names[i]!
     if (key === '__ignoreNulls') return
     // not by `traced`: half a million attributes would make two functions each
     try {
-      processAttribute(evaluator, draft, key, attributes.values[i]!, ignoreNulls)
+      processAttribute(evaluator, draft, i, key, attributes.values[i]!, ignoreNulls)
     } catch (error) {
       if (error instanceof EvaluationError) error.addTrace(`while evaluating attribute '${key}' of derivation '${name}'`, placeAt(attributes.places, i), depth)
       throw error
     }
   })
-  if (draft.json !== undefined) setVariable(draft, '__json', `{${draft.json.join(',')}}`)
-  return finish(evaluator, draft)
+  return finish(evaluator, draft, names)
 }
 
 const VARIABLE: Coercion = { more: true, copy: true, doing: '' }
 const ARGUMENT: Coercion = { more: true, copy: true, doing: 'while evaluating an element of the argument list' }
-const SETTINGS: ReadonlySet<string> = new Set(['builder', 'system', 'outputHash', 'outputHashAlgo', 'outputHashMode', 'outputs'])
 
-function processAttribute(evaluator: Evaluator, draft: Draft, key: string, slot: Slot, ignoreNulls: boolean): void {
+function processAttribute(evaluator: Evaluator, draft: Draft, index: number, key: string, slot: Slot, ignoreNulls: boolean): void {
   if (ignoreNulls && force(slot) === null) return
   if (key === '__contentAddressed' && forceBoolean(slot, '', NO_SITE)) {
     draft.contentAddressed = true
@@ -113,10 +111,9 @@ function processAttribute(evaluator: Evaluator, draft: Draft, key: string, slot:
     if (key !== '__structuredAttrs') processStructured(evaluator, draft, key, slot)
   } else {
     const text = coerceToString(evaluator, slot, draft.context, VARIABLE, NO_SITE)
-    // attributes come sorted
-    draft.names.push(key)
-    draft.values.push(text)
-    if (SETTINGS.has(key)) applySetting(draft, key, text, () => text.split(/[ \t\n\r]+/).filter((part) => part !== ''))
+    draft.variables[index] = text
+    if (key === 'outputs') draft.outputs = outputsOfText(text)
+    else applySetting(draft, key, text)
   }
 }
 
@@ -130,10 +127,10 @@ function processStructured(evaluator: Evaluator, draft: Draft, key: string, slot
     case 'outputHash':
     case 'outputHashAlgo':
     case 'outputHashMode':
-      applySetting(draft, key, forcePlainString(slot, '', NO_SITE), () => [])
+      applySetting(draft, key, forcePlainString(slot, '', NO_SITE))
       break
     case 'outputs':
-      applySetting(draft, key, '', () => forceList(slot, '', NO_SITE).map((element) => forcePlainString(element, '', NO_SITE)))
+      draft.outputs = outputsOfNames(forceList(slot, '', NO_SITE).map((element) => forcePlainString(element, '', NO_SITE)))
       break
     default:
       if (WITHOUT_EFFECT.has(key)) {
@@ -144,7 +141,7 @@ function processStructured(evaluator: Evaluator, draft: Draft, key: string, slot
 
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set(['allowedReferences', 'allowedRequisites', 'disallowedReferences', 'disallowedRequisites', 'maxSize', 'maxClosureSize'])
 
-function applySetting(draft: Draft, key: string, text: string, names: () => readonly string[]): void {
+function applySetting(draft: Draft, key: string, text: string): void {
   switch (key) {
     case 'builder': draft.builder = text
       break
@@ -156,8 +153,6 @@ function applySetting(draft: Draft, key: string, text: string, names: () => read
       break
     case 'outputHashMode': draft.method = hashMode(text)
       break
-    case 'outputs': draft.outputs = checkOutputs(names())
-      break
     default: break
   }
 }
@@ -168,82 +163,66 @@ function hashMode(text: string): ContentAddressMethod {
   throw new EvaluationError('eval', `invalid value '${text}' for 'outputHashMode' attribute`)
 }
 
-function checkOutputs(names: readonly string[]): string[] {
-  const outputs = new Set<string>()
-  for (const name of names) {
-    if (outputs.has(name)) throw new EvaluationError('eval', `duplicate derivation output '${name}'`)
-    if (name === 'drvPath') throw new EvaluationError('eval', 'invalid derivation output name \'drvPath\'')
-    outputs.add(name)
-  }
-  if (outputs.size === 0) throw new EvaluationError('eval', 'derivation cannot have an empty set of outputs')
-  return [...outputs].sort()
-}
-
-/** Adds a variable that is no attribute, or takes an attribute's place. */
-function setVariable({ names, values }: Draft, name: string, value: string): void {
-  let at = names.length
-  while (at > 0 && names[at - 1]! >= name) at--
-  const replaced = names[at] === name ? 1 : 0
-  names.splice(at, replaced, name)
-  values.splice(at, replaced, value)
-}
-
-function finish(evaluator: Evaluator, draft: Draft): Value {
-  const { name, outputs } = draft
-  const { inputDerivations, dynamicInputs, inputSources } = inputsOf(evaluator, draft.context.build())
+function finish(evaluator: Evaluator, draft: Draft, attributeNames: readonly string[]): Value {
+  const { name, outputs: { onlyOut } } = draft
+  const inputs = inputsOf(evaluator, draft.context.gathered())
   if (draft.builder === '') throw new EvaluationError('eval', 'required attribute \'builder\' missing')
   if (draft.system === '') throw new EvaluationError('eval', 'required attribute \'system\' missing')
-  const onlyOut = outputs.length === 1 && outputs[0] === 'out'
   if (name.endsWith('.drv') && !(draft.method === 'text' && onlyOut)) {
     throw new EvaluationError('eval', 'derivation names are allowed to end in \'.drv\' only if they produce a single derivation file')
   }
-  const made = new Map<string, DerivationOutput>()
+  const { outputs, paths } = outputsOf(evaluator, draft)
+  const env = draft.json === undefined ? environment(attributeNames, draft.variables, paths) : environment(['__json'], [`{${draft.json.join(',')}}`], paths)
+  const derivation: PrintableDerivation = { name, outputs, ...inputs, system: draft.system, builder: draft.builder, args: draft.args, env }
+  return write(evaluator, inNixTerms(() => completeDerivation(derivation, evaluator.derivationHashOf)), draft.outputs)
+}
+
+/** The outputs as far as the attributes tell, and the variables named after them. */
+function outputsOf(evaluator: Evaluator, { name, outputs: { names, onlyOut, deferred, empty }, ...draft }: Draft): { readonly outputs: SortedMap<DerivationOutput>; readonly paths: SortedMap<string> } {
   if (draft.outputHash !== undefined) {
     if (!onlyOut) throw new EvaluationError('eval', 'multiple outputs are not supported in fixed-output derivations')
-    const hash = hashOfSetting(evaluator, draft.outputHash, draft.outputHashAlgorithm)
-    const output = fixedOutput(name, 'out', draft.method ?? 'flat', hash)
-    setVariable(draft, 'out', output.path)
-    made.set('out', output)
-  } else if (draft.contentAddressed || draft.impure) {
-    if (draft.contentAddressed && draft.impure) throw new EvaluationError('eval', 'derivation cannot be both content-addressed and impure')
-    const kind = draft.impure ? 'impure' : 'floating'
-    for (const output of outputs) {
-      setVariable(draft, output, hashPlaceholder(output))
-      made.set(output, { kind, method: draft.method ?? 'nar', algorithm: draft.outputHashAlgorithm ?? 'sha256' })
-    }
-  } else {
-    for (const output of outputs) {
-      setVariable(draft, output, '')
-      made.set(output, { kind: 'deferred' })
-    }
+    const output = fixedOutput(name, 'out', draft.method ?? 'flat', hashOfSetting(evaluator, draft.outputHash, draft.outputHashAlgorithm))
+    return { outputs: { keys: names, values: [output] }, paths: { keys: names, values: [output.path] } }
   }
-  const derivation: PrintableDerivation = { name, outputs: made, inputDerivations, ...(dynamicInputs !== undefined && { dynamicInputs }), inputSources, system: draft.system, builder: draft.builder, args: draft.args, variables: { names: draft.names, values: draft.values } }
-  return write(evaluator, inNixTerms(() => completeDerivation(derivation, evaluator.derivationHashOf)))
+  if (!draft.contentAddressed && !draft.impure) return { outputs: deferred, paths: empty }
+  if (draft.contentAddressed && draft.impure) throw new EvaluationError('eval', 'derivation cannot be both content-addressed and impure')
+  const output: DerivationOutput = { kind: draft.impure ? 'impure' : 'floating', method: draft.method ?? 'nar', algorithm: draft.outputHashAlgorithm ?? 'sha256' }
+  return { outputs: { keys: names, values: names.map(() => output) }, paths: { keys: names, values: names.map(hashPlaceholder) } }
 }
 
-function write(evaluator: Evaluator, derivation: CompletedDerivation): Value {
+/** Variables by name (those that are undefined are none), and what was added, some of it in place of others. */
+function environment(names: readonly string[], variables: readonly (string | undefined)[], added: SortedMap<string>): SortedMap<string> {
+  const size = names.length + added.keys.length
+  const keys = new Array<string>(size)
+  const values = new Array<string>(size)
+  let at = 0
+  let next = 0
+  const addUpTo = (name: string | undefined): void => {
+    for (; next < added.keys.length && (name === undefined || added.keys[next]! < name); next++, at++) {
+      keys[at] = added.keys[next]!
+      values[at] = added.values[next]!
+    }
+  }
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!
+    const value = variables[i]
+    if (value === undefined) continue
+    addUpTo(name)
+    if (added.keys[next] === name) continue
+    keys[at] = name
+    values[at++] = value
+  }
+  addUpTo(undefined)
+  keys.length = values.length = at
+  return { keys, values }
+}
+
+function write(evaluator: Evaluator, derivation: CompletedDerivation, { result }: OutputList): Value {
   evaluator.addDerivation(derivation)
-  const { drvPath, outputs } = derivation
+  const { drvPath, outputs: { keys, values } } = derivation
   const contexts = contextsOf(drvPath)
-  const values: Slot[] = [new ContextString(drvPath, contexts.deep)]
-  for (const [output, kind] of outputs) values.push(new ContextString('path' in kind ? kind.path : upstreamPlaceholder(drvPath, output), contexts.built(output)))
-  const { layout, order } = layoutOfResult(outputs)
-  return new Attributes(layout, order.map((i) => values[i]!))
-}
-
-/** Derivations have few different lists of outputs: with one layout for each, selections from them are quick. */
-const resultLayouts = new Map<string, ReturnType<typeof layoutOf>>()
-const RESULT_LAYOUTS_LIMIT = 1000
-
-function layoutOfResult(outputs: ReadonlyMap<string, unknown>): ReturnType<typeof layoutOf> {
-  const names = [...outputs.keys()]
-  const key = names.join('\0')
-  let known = resultLayouts.get(key)
-  if (known === undefined) {
-    if (resultLayouts.size >= RESULT_LAYOUTS_LIMIT) resultLayouts.clear()
-    resultLayouts.set(key, (known = layoutOf(['drvPath', ...names])))
-  }
-  return known
+  const valueOf = (output: DerivationOutput, name: string): Value => new ContextString('path' in output ? output.path : upstreamPlaceholder(drvPath, name), contexts.built(name))
+  return new Attributes(result.layout, result.order.map((from) => from === 0 ? new ContextString(drvPath, contexts.deep) : valueOf(values[from - 1]!, keys[from - 1]!)))
 }
 
 function inNixTerms<T>(work: () => T): T {

@@ -5,7 +5,7 @@
 import type { FoundJob } from '../../contract/evaluations.ts'
 import { completeDerivation } from '../../nix/derivation-completion.ts'
 import type { DerivationOutput } from '../../nix/derivation.ts'
-import { sortedVariables } from '../../nix/derivation-printer.ts'
+import { printable } from '../../nix/derivation-printer.ts'
 import type { Evaluator } from '../evaluator.ts'
 import { readDerivation } from './jobs.ts'
 
@@ -91,12 +91,12 @@ class Resolver {
     const isAddressed = [...derivation.outputs.values()].every(({ kind }) => kind === 'input-addressed' || kind === 'deferred')
     const outputs: ReadonlyMap<string, DerivationOutput> = isAddressed ? new Map([...derivation.outputs.keys()].map((name) => [name, { kind: 'deferred' }])) : derivation.outputs
     const env = isAddressed ? new Map([...derivation.env].map(([name, value]) => [name, outputs.has(name) ? '' : value])) : derivation.env
-    const completed = completeDerivation({ ...derivation, inputDerivations, outputs, variables: sortedVariables(env) }, evaluator.derivationHashOf)
-    const { drvPath } = completed
+    const completed = completeDerivation(printable({ ...derivation, inputDerivations, outputs, env }), evaluator.derivationHashOf)
+    const { drvPath, outputs: { keys: names, values } } = completed
     evaluator.addDerivation(completed)
     return {
       ...job, drvPath,
-      outputs: Object.fromEntries([...completed.outputs].map(([name, output]) => [name, 'path' in output ? output.path : null])),
+      outputs: Object.fromEntries(values.map((output, i) => [names[i]!, 'path' in output ? output.path : null])),
       inputDrvs: Object.fromEntries(inputDerivations),
       constituents: [...new Set([...constituents.drvPaths, ...parts])],
     }

@@ -2,6 +2,7 @@
  * Ring: eval. String contexts: what a string refers to, so that a derivation that uses it gets it as an input.
  * Upstream counterpart: src/libexpr/value/context.cc. Elements are interned, so that merging compares numbers.
  */
+import { sortInPlace } from '../../nix/sorting.ts'
 import { byBytes } from './order.ts'
 
 export interface ContextElement {
@@ -151,8 +152,13 @@ export class ContextBuilder {
 
   build(): StringContext | undefined {
     if (this.elements === undefined) return this.first
-    const sorted = this.elements.sort((a, b) => a.id - b.id)
+    const sorted = sortInPlace(this.elements, (a, b) => a.id - b.id)
     return new StringContext(sorted.filter((element, i) => i === 0 || element !== sorted[i - 1]))
+  }
+
+  /** What was gathered, in any order; some of it may come twice. */
+  gathered(): readonly ContextElement[] {
+    return this.elements ?? this.first?.elements ?? []
   }
 }
 
