@@ -26,7 +26,7 @@ import { machine, markMachine, MAX_CALL_DEPTH, restoreMachine } from './runtime/
 import { Memo } from './runtime/memo.ts'
 import { Recall } from './runtime/recall.ts'
 import { speculate } from './runtime/speculate.ts'
-import { Thunk } from './runtime/thunk.ts'
+import { Thunk, type Code } from './runtime/thunk.ts'
 import { ParseError } from './syntax/errors.ts'
 import type { ParsedFile, SourceFile } from './syntax/ast.ts'
 import { parse, type ParseOptions } from './syntax/parser.ts'
@@ -51,6 +51,8 @@ export interface EvaluatorOptions {
 }
 
 const POSITION = layoutOfSorted(['column', 'file', 'line'])
+const COLUMN: Code = { location: undefined, run: (location: Location) => location.place.column }
+const LINE: Code = { location: undefined, run: (location: Location) => location.place.line }
 
 export class Evaluator implements Host {
   readonly io: EvalIO
@@ -240,7 +242,7 @@ export class Evaluator implements Host {
   positionValue(location: Location | undefined): Value {
     if (location?.source.origin.kind !== 'file') return null
     const { path } = location.source.origin
-    return new Attributes(POSITION, [new Thunk({ location: undefined, run: () => location.place.column }, undefined), path, new Thunk({ location: undefined, run: () => location.place.line }, undefined)])
+    return new Attributes(POSITION, [new Thunk(COLUMN, location), path, new Thunk(LINE, location)])
   }
 
   /** Makes what a string refers to readable, or suspends. Gives the texts to replace in the string: placeholders of outputs whose paths are known now. */

@@ -41,19 +41,27 @@ function removeAttrs(set: Slot, names: Slot): Value {
   return pickAttributes(attributes, plan.layout, plan.kept)
 }
 
+/** Up to this length, names are compared with those before instead of being hashed. */
+const SHORT = 8
+
 function listToAttrs(list: Slot): Value {
   const site = callSite()
   const elements = forceList(list, 'while evaluating the argument passed to builtins.listToAttrs', site)
-  const found = new Map<string, Slot>()
+  const names: string[] = []
+  const values: Slot[] = []
   const locations: (Location | undefined)[] = []
+  const found = elements.length > SHORT ? new Set<string>() : undefined
   speculate(elements.length, (i) => {
     const pair = forceAttributes(elements[i]!, 'while evaluating an element of the list passed to builtins.listToAttrs', site)
     const name = forcePlainString(requireAttribute(pair, 'name', 'in a {name=...; value=...;} pair'), 'while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs', pair.locationOf('name') ?? NO_SITE)
-    if (found.has(name)) return
-    found.set(name, requireAttribute(pair, 'value', 'in a {name=...; value=...;} pair'))
+    if (found === undefined ? names.includes(name) : found.has(name)) return
+    const value = requireAttribute(pair, 'value', 'in a {name=...; value=...;} pair')
+    found?.add(name)
+    names.push(name)
+    values.push(value)
     locations.push(pair.locationOf('value'))
   })
-  return attributesWithLocations([...found.keys()], [...found.values()], locations)
+  return attributesWithLocations(names, values, locations)
 }
 
 function intersectAttrs(first: Slot, second: Slot): Value {
@@ -70,7 +78,7 @@ function intersectAttrs(first: Slot, second: Slot): Value {
     const { names } = right.layout
     for (let i = 0; i < names.length; i++) if (left.layout.find(names[i]!) >= 0) kept.push(i)
   }
-  return kept.length === right.size ? right : pickAttributes(right, right.layout.pick(kept), Int32Array.from(kept))
+  return kept.length === right.size ? right : pickAttributes(right, right.layout.pick(kept), new Int32Array(kept))
 }
 
 function catAttrs(name: Slot, list: Slot): Value {

@@ -1,17 +1,15 @@
 /** Ring: eval. Attribute sets and `let`. */
 import type { Bindings, Expression } from '../syntax/ast.ts'
-import { EvaluationError } from '../runtime/errors.ts'
-import { expectAttributes, forcePlainString } from '../runtime/expect.ts'
-import { shownLocation, siteOf, type Site } from '../runtime/site.ts'
+import { expectAttributes } from '../runtime/expect.ts'
+import { siteOf } from '../runtime/site.ts'
 import { force, Thunk } from '../runtime/thunk.ts'
-import { showLocation } from '../printing/locations.ts'
-import { printAttributeName } from '../text/printing.ts'
-import { layoutOf, layoutOfSorted, sameNames, type Layout } from '../values/layout.ts'
+import { layoutOfSorted, type Layout } from '../values/layout.ts'
 import type { Location } from '../values/location.ts'
 import { mergeAttributes } from '../values/make.ts'
-import { placeAt, type Places } from '../values/places.ts'
+import type { Places } from '../values/places.ts'
 import { byBytes } from '../values/order.ts'
 import { Attributes, EMPTY_ATTRIBUTES, type Frame, type Slot, type Value } from '../values/value.ts'
+import { addDynamic } from './dynamic.ts'
 import { internName } from './names.ts'
 import { openFrame, Scope, type Context, type Delayed, type Strict } from './scope.ts'
 
@@ -41,8 +39,7 @@ function prepareBindings(bindings: Bindings, outer: Context, inner: Context): { 
   })
   // Sources get names that no program can write.
   const made = sources.filter((s) => s.make !== undefined) as { readonly slot: number; readonly make: Delayed }[]
-  const sourceNames = new Map(sources.map((s, i) => [`\0${i}`, s.slot]))
-  const sourceContext: Context = made.length === 0 ? inner : { ...inner, scope: new Scope(inner.scope, inner.frame, sourceNames) }
+  const sourceContext: Context = made.length === 0 ? inner : { ...inner, scope: new Scope(inner.scope, inner.frame, new Map(sources.map((s, i) => [`\0${i}`, s.slot]))) }
 
   const list = bindings.static.map((binding): PreparedBinding => {
     const name = internName(binding.name)
@@ -194,97 +191,4 @@ function delayAlias(binding: PreparedBinding, bindings: Bindings, context: Conte
   const run = context.compiler.strict(source.value, { ...context, extensible: false })
   const code = { run, location: binding.location }
   return { ...binding, make: (frame) => new Thunk(code, frame) }
-}
-
-interface DynamicAttribute {
-  readonly site: Site
-  readonly name: Strict
-  readonly make: Delayed
-}
-
-/** Adds attributes with computed names, which come after all others. */
-function addDynamic(bindings: Bindings, context: Context, fixed: (frame: Frame) => Attributes): Strict {
-  const dynamic = bindings.dynamic.map((binding): DynamicAttribute => ({
-    site: siteOf(context.source, binding.position),
-    name: context.compiler.strict(binding.name, context),
-    make: context.compiler.delayed(binding.value, context),
-  }))
-  return dynamic.length === 1 && bindings.static.length === 0 ? singleDynamic(dynamic[0]!) : withDynamic(fixed, dynamic)
-}
-
-function withDynamic(fixed: (frame: Frame) => Attributes, dynamic: readonly DynamicAttribute[]): Strict {
-  // The same names as last time give the same layout.
-  let last: Extension | undefined
-  return (frame) => {
-    const base = fixed(frame)
-    const names: string[] = []
-    const sites: Site[] = []
-    const values: Slot[] = []
-    for (let i = 0; i < dynamic.length; i++) {
-      const { site, name, make } = dynamic[i]!
-      const nameValue = name(frame)
-      if (nameValue === null) continue
-      const text = forcePlainString(nameValue, 'while evaluating the name of a dynamic attribute', site)
-      checkNew(base, names, sites, text, site)
-      names.push(text)
-      sites.push(site)
-      values.push(make(frame))
-    }
-    if (names.length === 0) return base
-    if (last?.base !== base.layout || last.basePlaces !== base.places || !sameNames(last.names, names)) last = extend(base, names, sites)
-    return new Attributes(last.layout, placed(last.order, base.values, values), last.places)
-  }
-}
-
-/** A layout with more names. */
-interface Extension {
-  readonly base: Layout
-  readonly basePlaces: Places | undefined
-  readonly names: readonly string[]
-  readonly layout: Layout
-  readonly places: Places
-  /** For each attribute of the result: its index among those of the base, then those that were added. */
-  readonly order: readonly number[]
-}
-
-function extend({ layout: base, places: basePlaces }: Attributes, names: readonly string[], sites: readonly Site[]): Extension {
-  const { layout, order } = layoutOf([...base.names, ...names])
-  const given = base.names.length
-  return { base, basePlaces, names, layout, order, places: order.map((from) => (from < given ? placeAt(basePlaces, from) : sites[from - given])) }
-}
-
-function placed(order: readonly number[], base: readonly Slot[], added: readonly Slot[]): Slot[] {
-  const given = base.length
-  const values = new Array<Slot>(order.length)
-  for (let i = 0; i < order.length; i++) {
-    const from = order[i]!
-    values[i] = from < given ? base[from]! : added[from - given]!
-  }
-  return values
-}
-
-function checkNew({ layout, places }: Attributes, names: readonly string[], sites: readonly Site[], text: string, site: Site): void {
-  const before = layout.find(text)
-  const other = names.indexOf(text)
-  if (before < 0 && other < 0) return
-  throw new EvaluationError('eval', `dynamic attribute '${printAttributeName(text)}' already defined at ${showLocation(shownLocation(before >= 0 ? placeAt(places, before) : sites[other]))}`, { location: site })
-}
-
-/** Layouts of sets with one computed name, remembered per place: loops that build a set bit by bit merge them over and over. */
-const LAYOUTS = 1000
-
-function singleDynamic({ site, name, make }: DynamicAttribute): Strict {
-  const layouts = new Map<string, Layout>()
-  const places = [site]
-  return (frame) => {
-    const nameValue = name(frame)
-    if (nameValue === null) return EMPTY_ATTRIBUTES
-    const text = forcePlainString(nameValue, 'while evaluating the name of a dynamic attribute', site)
-    let layout = layouts.get(text)
-    if (layout === undefined) {
-      if (layouts.size >= LAYOUTS) layouts.clear()
-      layouts.set(text, (layout = layoutOfSorted([text])))
-    }
-    return new Attributes(layout, [make(frame)], places)
-  }
 }

@@ -1,14 +1,17 @@
 /** Ring: eval. Values where strings are expected. Upstream counterpart: coerceToString and coerceToPath in src/libexpr/eval.cc. */
-import { singleContext, type ContextBuilder } from '../values/context.ts'
+import { ContextBuilder, singleContext } from '../values/context.ts'
 import { Attributes, ContextString, Float, PathValue, type Slot } from '../values/value.ts'
 import { showExcerpt } from '../printing/excerpt.ts'
 import { formatFloatFixed } from '../text/printing.ts'
 import { canonicalPath } from '../syntax/paths.ts'
+import { Suspended } from '../io.ts'
 import { call1 } from './call.ts'
 import { EvaluationError } from './errors.ts'
 import type { Host } from './host.ts'
+import { machine } from './machine.ts'
+import { markGroups } from './needs.ts'
 import type { Site } from './site.ts'
-import { speculate } from './speculate.ts'
+import { speculateAfter } from './speculate.ts'
 import { force } from './thunk.ts'
 import { isList, showType } from './types.ts'
 
@@ -53,17 +56,31 @@ export function coerceToString(host: Host, slot: Slot, context: ContextBuilder, 
   throw new EvaluationError('type', `cannot coerce ${showType(value)} to a string: ${showExcerpt(value)}`, { traces: [{ text: coercion.doing, location: site }] })
 }
 
-function coerceList(host: Host, list: readonly Slot[], context: ContextBuilder, coercion: Coercion, site: Site): string {
-  const element = { ...coercion, doing: 'while evaluating one element of the list' }
+const ELEMENT = 'while evaluating one element of the list'
+const COPIED_ELEMENT: Coercion = { more: true, copy: true, doing: ELEMENT }
+const PLAIN_ELEMENT: Coercion = { more: true, copy: false, doing: ELEMENT }
+
+function coerceList(host: Host, list: readonly Slot[], context: ContextBuilder, { copy }: Coercion, site: Site): string {
+  const { length } = list
+  if (length === 0) return ''
+  const coercion = copy ? COPIED_ELEMENT : PLAIN_ELEMENT
+  const { forcing, depth, speculating } = machine
+  const groups = markGroups()
   let text = ''
-  speculate(list.length, (i) => {
-    text += coerceToString(host, list[i]!, context, element, site)
-    if (i < list.length - 1) {
+  let i = 0
+  try {
+    for (; i < length; i++) {
+      text += coerceToString(host, list[i]!, context, coercion, site)
+      if (i === length - 1) break
       const value = force(list[i]!)
       // Not quite right for elements that are empty lists, but it is what Nix does.
       if (!isList(value) || value.length > 0) text += ' '
     }
-  })
+  } catch (error) {
+    // not by `speculate`, which takes a function: derivations have a dozen lists each
+    if (error instanceof Suspended) speculateAfter(error, groups, { forcing, depth, speculating }, i, length, (at) => void coerceToString(host, list[at]!, new ContextBuilder(), coercion, site))
+    throw error
+  }
   return text
 }
 

@@ -106,7 +106,7 @@ export class Layout {
     const removed = setOf(names)
     const kept: number[] = []
     for (let i = 0; i < this.names.length; i++) if (!removed.has(this.names[i]!)) kept.push(i)
-    const plan = { layout: kept.length === this.names.length ? this : this.pick(kept), kept: Int32Array.from(kept) }
+    const plan = { layout: kept.length === this.names.length ? this : this.pick(kept), kept: new Int32Array(kept) }
     this.lastRemoved = names
     this.lastRemoval = plan
     return plan
@@ -168,7 +168,7 @@ function planMerge(left: Layout, right: Layout): MergePlan {
     sources.push(j)
   }
   const layout = names.length === r.length ? right : names.length === l.length ? left : layoutOfSorted(names)
-  return { layout, sources: Int32Array.from(sources) }
+  return { layout, sources: new Int32Array(sources) }
 }
 
 /** Shared layouts, by their names; forgotten when there are too many. */
