@@ -4,6 +4,7 @@
  */
 import type { EvaluationActivities, EvaluateResult, EvaluationInput } from '../contract/workflows.ts'
 import { evaluationWorkflowId } from '../contract/queues.ts'
+import type { Settings } from '../config/settings.ts'
 import { asFirnError } from '../contract/errors.ts'
 import type { EvaluationRequest, FoundJob } from '../contract/evaluations.ts'
 import { STORE_DIRECTORY } from '../nix/store-path.ts'
@@ -18,7 +19,8 @@ import { PlanMemory } from './graph.ts'
 import type { Dependencies } from './dependencies.ts'
 import { ContentKeeper } from './evaluation-content.ts'
 import { evaluationSettings, EvaluationSession, isFinal } from './evaluation-session.ts'
-import { spawnEvaluator } from '../evaluator/spawn.ts'
+import { SharedEvaluator } from '../evaluator/shared/handle.ts'
+import { type EvaluatorHandle, spawnEvaluator } from '../evaluator/spawn.ts'
 import { EvaluatorPool } from './evaluator-pool.ts'
 import { withKinds } from './faults.ts'
 import { whileBeating } from './heartbeats.ts'
@@ -38,8 +40,7 @@ export class Evaluations {
     this.#residentQueue = residentQueue
     this.#content = new ContentKeeper(parts.store, parts.derivations)
     const { worker, evaluator } = parts.settings
-    const spawn = (how: { readonly warmUp: boolean }) => spawnEvaluator({ ...how, memoryMegabytes: Math.floor(evaluator.memoryBytes / 1024 ** 2) })
-    this.#pool = new EvaluatorPool({ limit: worker.evaluationSlots, seconds: evaluator.residentSeconds, spawn })
+    this.#pool = new EvaluatorPool({ limit: worker.evaluationSlots, seconds: evaluator.residentSeconds, spawn: ({ warmUp }) => spawnEvaluators(evaluator, warmUp) })
     if (worker.roles.includes('evaluate')) this.#pool.prepare()
     this.#slots = new Semaphore(parts.settings.worker.evaluationSlots)
   }
@@ -165,6 +166,12 @@ export class Evaluations {
     const plan = await planner.plan(jobs.map((job) => ({ kind: 'derivation', ...job })), { priority, evaluationId, registerValid: true })
     await beginNodes(this.#parts, plan, evaluationId)
   }
+}
+
+function spawnEvaluators({ processes, memoryBytes }: Settings['evaluator'], warmUp: boolean): EvaluatorHandle {
+  const memoryMegabytes = Math.floor(memoryBytes / 1024 ** 2)
+  if (processes === 1) return spawnEvaluator({ warmUp, memoryMegabytes })
+  return new SharedEvaluator({ processes, spawn: (isFirst) => spawnEvaluator({ warmUp: warmUp && isFirst, memoryMegabytes }) })
 }
 
 function jobOf({ drvPath, derivation, outputs, options }: KnownDerivation): FoundJob {

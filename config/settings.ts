@@ -150,6 +150,7 @@ export function settingsSchema(machine: Machine) {
       allowedPaths: list().default([]).meta(note('Folders of this machine that may be evaluated over the API in place. `["/"]` lets callers name any; `firn up` does that, and sets `mode` to `impure`, for an API that listens on loopback only.')),
       nixVersion: text().default('2.26.0').meta(note('`builtins.nixVersion`: the Nix that expressions see.')),
       memoryBytes: bytes().default(Math.max(512 * 1024 ** 2, Math.floor(machine.memoryBytes / 4))).meta(note('Heap of one evaluator process; a larger evaluation fails with that cause.', { defaultText: 'a quarter of the memory' })),
+      processes: count(1).default(1).meta(note('Processes that share the attributes of one evaluation, each with a heap of its own. Further ones are started when there is enough to do.')),
       residentSeconds: seconds().default(600).meta(note('How long an evaluator that waits for imports keeps its heap; after that it starts again, from its journal, when they are there.')),
       attempts: count(1).default(3).meta(note('How often an evaluator that dies is started again before the evaluation fails.')),
     }).prefault({}).meta(note('Evaluator processes.')),

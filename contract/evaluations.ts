@@ -2,6 +2,7 @@
  * Ring: contract. What may be evaluated, and what the evaluator's process and its supervisor say to each other.
  * The process speaks first, on its own file descriptors: what it says are frames (evaluator/frames.ts), what it is told one JSON value a line.
  */
+import type { DerivationHash } from '../nix/derivation-hash.ts'
 import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from './fetch.ts'
 
 /** Arguments as given to `--arg` (an expression) and `--argstr` (a string). */
@@ -69,6 +70,12 @@ export interface FoundJob {
   readonly requiredSystemFeatures: readonly string[]
 }
 
+/** Where something stands: below which of the attributes that were asked for, and the names from there, byte strings. */
+export interface JobPlace {
+  readonly root: number
+  readonly names: readonly string[]
+}
+
 /** What an evaluator can't go on without. `key` is equal for equal needs of one evaluation. */
 export type Need =
   /** The outputs of a derivation that was written before. */
@@ -107,9 +114,38 @@ export type EvaluatorMessage =
   | { readonly kind: 'idle' }
   /** Done; an error of the whole (a syntax error, an unknown attribute) has a message. */
   | { readonly kind: 'finished'; readonly error?: { readonly message: string; readonly position?: SourcePosition } }
+  | MemberMessage
+
+/**
+ * From a process that shares an evaluation with others (evaluator/shared/), which nobody else hears. `report` follows each sweep: what was found
+ * since the last one, and how the process stands after having heard so many messages of this evaluation.
+ */
+export type MemberMessage =
+  | { readonly kind: 'report'; readonly heard: number; readonly attributesDone: number; /** of those that aren't done: to be tried in the next sweep */ readonly attributesReady: number; readonly attributesWaiting: number; readonly busySeconds: number; readonly found: readonly JobPlace[]; readonly aggregates: readonly JobPlace[]; /** what took long */ readonly slow: readonly { readonly place: JobPlace; readonly milliseconds: number }[] }
+  /** Hashes modulo of derivations, in the order in which they were asked for. */
+  | { readonly kind: 'hashes'; readonly hashes: readonly DerivationHash[] }
+
+export interface ShareStart {
+  /** What all take for the time where the journal has none. */
+  readonly time: number
+  /** Begin with the value as a whole before anything is taken. */
+  readonly prepare: boolean
+  /** What was answered before this process joined. */
+  readonly answers: readonly NeedAnswer[]
+}
+
+/** To such a process: it evaluates what it is told to take, as often as it is, until the evaluation ends. */
+export type ToMember =
+  | { readonly kind: 'take'; readonly places: readonly JobPlace[] }
+  | { readonly kind: 'hash'; readonly drvPaths: readonly string[] }
+  /** All jobs are known, by name; these are those that it didn't find itself. It completes the aggregates that it took, and these. */
+  | { readonly kind: 'conclude'; readonly aggregates: readonly JobPlace[]; readonly jobs: readonly { readonly attr: string; readonly drvPath: string; readonly hash?: DerivationHash }[] }
+  /** Nothing more of this evaluation is wanted: `ready` once it has stopped. */
+  | { readonly kind: 'end' }
 
 /** From the supervisor to the process. */
 export type SupervisorMessage =
-  | { readonly kind: 'start'; readonly request: EvaluationRequest; readonly settings: EvaluationSettings; /** local folder where store paths are readable, and where needs are laid out */ readonly localStore: string; readonly journal: Readonly<Record<string, unknown>>; /** stay when finished: another `start` with the same settings and folder may follow, and finds what is still true */ readonly keep?: boolean }
+  | { readonly kind: 'start'; readonly request: EvaluationRequest; readonly settings: EvaluationSettings; /** local folder where store paths are readable, and where needs are laid out */ readonly localStore: string; readonly journal: Readonly<Record<string, unknown>>; /** stay when finished: another `start` with the same settings and folder may follow, and finds what is still true */ readonly keep?: boolean; /** this process is one of several */ readonly share?: ShareStart }
   | { readonly kind: 'answers'; readonly answers: readonly NeedAnswer[] }
   | { readonly kind: 'stop' }
+  | ToMember

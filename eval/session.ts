@@ -6,8 +6,9 @@
  * Use: `new EvaluationSession(…)`, then `sweep()` until it says 'idle' or 'finished'; when answers to needs have come, tell the
  * EvalIO first and then the session (`answer`), and sweep again.
  */
-import type { EvaluationRequest, EvaluationSettings, EvaluatorMessage, SourcePosition } from '../contract/evaluations.ts'
+import type { EvaluationRequest, EvaluationSettings, EvaluatorMessage, JobPlace, SourcePosition } from '../contract/evaluations.ts'
 import { byteStringOfText, textOfByteString } from '../nix/bytes.ts'
+import type { DerivationHash } from '../nix/derivation-hash.ts'
 import { Evaluator } from './evaluator.ts'
 import type { EvalIO } from './io.ts'
 import { showError } from './printing/errors.ts'
@@ -57,17 +58,13 @@ export interface JobOptions {
   readonly keepAggregates?: boolean
 }
 
-/** Where something stands: below which of the attributes that were asked for, and the names from there, byte strings. */
-export interface JobPlace {
-  readonly root: number
-  readonly names: readonly string[]
-}
-
 export interface SharedWork {
   /** What was found in a set or list; any session of the request may take it. */
   children(places: readonly JobPlace[]): void
   /** An aggregate, which waits until all jobs are known: one session takes all aggregates and `conclude`s. */
   aggregate(place: JobPlace): void
+  /** What was taken has been tried, and that took so long. */
+  tried?(place: JobPlace, milliseconds: number): void
 }
 
 export interface SessionProgress {
@@ -160,40 +157,66 @@ export class EvaluationSession {
   /** Evaluates until nothing can go on, or (checked between attributes) the time is over. */
   sweep(limit: { readonly milliseconds?: number } = {}): SweepOutcome {
     if (this.finished) return 'finished'
-    const end = limit.milliseconds === undefined ? Infinity : performance.now() + limit.milliseconds
-    const before = tracker.on
-    tracker.on = this.root !== undefined
-    try {
-      const ahead = this.ahead
-      this.ahead = []
-      for (const { task, trial } of ahead) this.tryAhead(task, trial)
-      for (let task = this.ready.pop(); task !== undefined; task = this.ready.pop()) {
-        this.try(task)
-        if (this.ready.length > 0 && performance.now() >= end) return 'busy'
-      }
-    } finally {
-      tracker.on = before
-    }
+    if (this.tracked(() => this.tryAll(limit.milliseconds ?? Infinity)) === 'busy') return 'busy'
     if (this.waiting.size > 0) return 'idle'
     if (!this.finished && this.share === undefined) this.finish()
     return 'finished'
   }
 
+  private tryAll(milliseconds: number): 'busy' | undefined {
+    let now = performance.now()
+    const end = now + milliseconds
+    const ahead = this.ahead
+    this.ahead = []
+    for (const { task, trial } of ahead) this.tryAhead(task, trial)
+    for (let task = this.ready.pop(); task !== undefined; task = this.ready.pop()) {
+      const begun = now
+      this.try(task)
+      now = performance.now()
+      this.share?.tried?.(placeOf(task), now - begun)
+      if (this.ready.length > 0 && now >= end) return 'busy'
+    }
+    return undefined
+  }
+
   /** In shared work: evaluates the value as a whole, so that what is taken later begins there. */
   prepare(): void {
     const [root] = this.roots
-    if (root !== undefined) attempt(root.history, () => force(root.called))
+    if (root !== undefined) this.tracked(() => attempt(root.history, () => force(root.called)))
   }
 
-  /** In shared work: the next sweep evaluates this as well. */
-  take(place: JobPlace): void {
-    this.ready.push(this.taskAt(place))
+  /** What is evaluated notes what it depends on, where values are remembered. */
+  private tracked<T>(work: () => T): T {
+    const before = tracker.on
+    tracker.on = this.root !== undefined
+    try {
+      return work()
+    } finally {
+      tracker.on = before
+    }
   }
 
-  /** In shared work, when all jobs are known (by name) and all aggregates were taken here: emits these. */
-  conclude(drvPaths: Iterable<readonly [string, string]>): void {
-    for (const [attr, drvPath] of drvPaths) this.drvPaths.set(attr, drvPath)
-    this.finish()
+  /** In shared work: sweeps evaluate these as well, in this order, after what was taken before. */
+  take(places: readonly JobPlace[]): void {
+    this.ready.unshift(...places.map((place) => this.taskAt(place)).reverse())
+  }
+
+  /** In shared work, when all jobs are known (by name) and all aggregates were taken here: emits these. `hash` where no derivation can be read. */
+  conclude(jobs: Iterable<{ readonly attr: string; readonly drvPath: string; readonly hash?: DerivationHash }>): void {
+    const { derivationHashes } = this.evaluator
+    const lent: string[] = []
+    for (const { attr, drvPath, hash } of jobs) {
+      this.drvPaths.set(attr, drvPath)
+      if (hash === undefined || derivationHashes.has(drvPath)) continue
+      derivationHashes.set(drvPath, hash)
+      lent.push(drvPath)
+    }
+    try {
+      this.finish()
+    } finally {
+      // a later evaluation that makes such a derivation itself would take it for written
+      for (const drvPath of lent) derivationHashes.delete(drvPath)
+    }
   }
 
   private taskAt({ root, names }: JobPlace): Task {
@@ -204,13 +227,18 @@ export class EvaluationSession {
     let parent = this.parents.get(key)
     if (parent === undefined) this.parents.set(key, (parent = this.taskAt(above)))
     const { called, path, depth } = parent
-    return this.newTask([...path, name], new Thunk({ location: undefined, run: () => memberOf(force(called), name) }, undefined), root, depth + 1)
+    // the slot of the value itself, since that is what calls are remembered for
+    const run = (): Value => force(this.calledOf(memberOf(force(called), name)))
+    const slot = new Thunk({ location: undefined, run }, undefined)
+    return taskOf([...path, name], slot, slot, root, depth + 1)
   }
 
   /** These needs (by key) have been answered, well or badly: the EvalIO knows how. Wakes what waited for them. */
   answer(keys: readonly string[]): void {
     const woken = new Set<Task>()
     for (const key of keys) {
+      // others of a shared evaluation asked for it
+      if (!this.announced.has(key)) continue
       this.answered.add(key)
       this.evaluator.recall.answer(key)
       for (const task of this.outstanding.get(key) ?? []) {
@@ -234,6 +262,11 @@ export class EvaluationSession {
     task.waitsFor.clear()
     task.trials.clear()
     this.ready.push(task)
+  }
+
+  /** Attributes that the next sweep tries. */
+  get pending(): number {
+    return this.ready.length
   }
 
   progress(): SessionProgress {
@@ -263,8 +296,12 @@ export class EvaluationSession {
   }
 
   private newTask(path: readonly string[], slot: Slot, root: number, depth: number): Task {
-    const run = () => autoCall(requestArguments(this.evaluator, this.request), slot)
-    return { path, slot, root, called: this.root?.call(slot) ?? new Thunk({ location: undefined, run }, undefined), depth, history: new AttemptHistory(), waitsFor: new Set(), trials: new Map(), width: 0, met: 0 }
+    return taskOf(path, slot, this.calledOf(slot), root, depth)
+  }
+
+  /** The slot's value, called if it is a function. */
+  private calledOf(slot: Slot): Slot {
+    return this.root?.call(slot) ?? new Thunk({ location: undefined, run: () => autoCall(requestArguments(this.evaluator, this.request), slot) }, undefined)
   }
 
   /** Tries a part of a waiting task, then the part around it, as far as that has all it waited for. */
@@ -356,8 +393,14 @@ export class EvaluationSession {
   trace(level: 'trace' | 'warn', text: string): void {
     const recorded = noteTrace(level, text)
     if (recorded === 'held') return
-    if (recorded === 'shown' && this.current?.history.shows(level, text) === false) return
+    if (recorded === 'shown' && this.wasShown(level, text)) return
     this.emit({ kind: 'trace', level, text })
+  }
+
+  /** Whether this is work done again, of what is tried or of the value as a whole that was prepared. */
+  private wasShown(level: 'trace' | 'warn', text: string): boolean {
+    const prepared = this.share === undefined || this.current === undefined ? undefined : this.roots[this.current.root]
+    return this.current?.history.shows(level, text) === false || (prepared !== this.current && prepared?.history.shows(level, text) === false)
   }
 }
 
@@ -365,11 +408,15 @@ function placeOf({ root, path, depth }: Task): JobPlace {
   return { root, names: path.slice(path.length - depth) }
 }
 
+function taskOf(path: readonly string[], slot: Slot, called: Slot, root: number, depth: number): Task {
+  return { path, slot, root, called, depth, history: new AttemptHistory(), waitsFor: new Set(), trials: new Map(), width: 0, met: 0 }
+}
+
 /** What another session found in this value. */
-function memberOf(value: Value, name: string): Value {
+function memberOf(value: Value, name: string): Slot {
   const slot = value instanceof Attributes ? value.get(name) : isList(value) ? value[Number(name)] : undefined
   if (slot === undefined) throw new EvaluationError('missing-attribute', `attribute '${name}' missing`)
-  return force(slot)
+  return slot
 }
 
 /** The parts of what a user asked for; a path that does not parse fails when it is followed. */

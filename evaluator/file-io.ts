@@ -29,6 +29,8 @@ export interface FileIOOptions {
   readonly environment: ReadonlyMap<string, string>
   /** Results that an evaluation keeps for its whole life: the time, unlocked fetches. */
   readonly journal: Readonly<Record<string, unknown>>
+  /** What the time is where the journal doesn't say; else it is asked of the machine. */
+  readonly time?: number
   /** A store path that nobody knows is asked for instead of being reported missing. */
   readonly asksForUnknownPaths: boolean
   /** A folder for the few contents that lie nowhere on disk yet must be ingested as files; asked for when first needed. */
@@ -296,7 +298,7 @@ export class FileIO implements ObservableIO {
   currentTime(): number {
     if (this.time !== undefined) return this.time
     const recorded = this.options.journal['current-time']
-    this.time = typeof recorded === 'number' ? recorded : Math.floor(Date.now() / 1000)
+    this.time = typeof recorded === 'number' ? recorded : this.options.time ?? Math.floor(Date.now() / 1000)
     if (recorded === undefined) this.options.record('current-time', this.time)
     return this.time
   }

@@ -6,7 +6,7 @@
 import { Buffer } from 'node:buffer'
 import { readSync, writeSync } from 'node:fs'
 import { isolated } from '../../eval/evaluator.ts'
-import type { JobPlace } from '../../eval/session.ts'
+import type { JobPlace } from '../../contract/evaluations.ts'
 import { collectGarbage } from '../../evaluator/garbage.ts'
 import type { JobResult, ToJobProcess } from './job-protocol.ts'
 import { JobsInput } from './jobs.ts'
@@ -50,9 +50,9 @@ class JobProcess {
 
   private perform(task: ToJobProcess): void {
     const input = this.input(task.input)
-    for (const place of task.kind === 'take' ? [task.place] : task.aggregates) input.session.take(place)
+    input.session.take(task.kind === 'take' ? [task.place] : task.aggregates)
     input.sweep()
-    if (task.kind === 'conclude') input.session.conclude(task.drvPaths)
+    if (task.kind === 'conclude') input.session.conclude(task.drvPaths.map(([attr, drvPath]) => ({ attr, drvPath })))
   }
 
   private input(number: number): JobsInput {

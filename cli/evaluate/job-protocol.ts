@@ -1,5 +1,5 @@
 /** Ring: cli. What job-pool.ts and the processes that it starts (job-process.ts) say to each other, as lines of JSON. */
-import type { JobPlace } from '../../eval/session.ts'
+import type { JobPlace } from '../../contract/evaluations.ts'
 
 export type ToJobProcess =
   | { readonly kind: 'take'; readonly input: number; readonly place: JobPlace }

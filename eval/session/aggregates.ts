@@ -87,7 +87,7 @@ class Resolver {
     const { evaluator } = this
     const derivation = readDerivation(evaluator, job.drvPath)
     const inputDerivations = new Map(derivation.inputDerivations)
-    for (const path of parts) inputDerivations.set(path, [[...readDerivation(evaluator, path).outputs.keys()][0]!])
+    for (const path of parts) inputDerivations.set(path, [evaluator.derivationHashOf(path).outputs[0]!])
     const isAddressed = [...derivation.outputs.values()].every(({ kind }) => kind === 'input-addressed' || kind === 'deferred')
     const outputs: ReadonlyMap<string, DerivationOutput> = isAddressed ? new Map([...derivation.outputs.keys()].map((name) => [name, { kind: 'deferred' }])) : derivation.outputs
     const env = isAddressed ? new Map([...derivation.env].map(([name, value]) => [name, outputs.has(name) ? '' : value])) : derivation.env
