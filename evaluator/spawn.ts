@@ -41,13 +41,14 @@ export interface EvaluatorHandle {
 }
 
 const KEPT_ENVIRONMENT = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE']
-const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
+const MAIN = new URL('./main.ts', import.meta.url)
+const LAUNCH = fileURLToPath(new URL('./launch.ts', import.meta.url))
 /** The end of what a dead process said on its standard error, kept for the message. */
 const KEPT_ERRORS = 8 * 1024
 
 export function spawnEvaluator(options: SpawnOptions = {}): EvaluatorHandle {
   const heap = options.memoryMegabytes === undefined ? [] : [`--max-old-space-size=${options.memoryMegabytes}`]
-  const { command, arguments: words } = largeStackCommand([...engineFlags(options.memoryMegabytes), ...heap, MAIN, ...(options.warmUp ? [WARM_UP] : [])])
+  const { command, arguments: words } = largeStackCommand([...engineFlags(options.memoryMegabytes), ...heap, ...programWords(MAIN), ...(options.warmUp ? [WARM_UP] : [])])
   const child = spawn(command, words, {
     stdio: ['ignore', 'inherit', 'pipe', 'pipe', 'pipe'],
     env: { ...(options.environment ?? keptEnvironment()), ...compileCache() },
@@ -80,6 +81,11 @@ function compileCache(): Record<string, string> {
 export function engineFlags(memoryMegabytes = Infinity): string[] {
   const old = Math.min(1000, Math.floor(memoryMegabytes / 2))
   return ['--min-semi-space-size=64', '--max-semi-space-size=64', `--initial-old-space-size=${old}`, '--always-sparkplug', '--max-inlined-bytecode-size-cumulative=100']
+}
+
+/** What Node is told to run for one of the evaluator's programs: see launch.ts. */
+export function programWords(program: URL): string[] {
+  return [LAUNCH, fileURLToPath(program)]
 }
 
 let stackKilobytes: number | undefined

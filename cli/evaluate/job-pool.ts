@@ -7,14 +7,13 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import { FirnError } from '../../contract/errors.ts'
 import type { JobPlace } from '../../contract/evaluations.ts'
 import { showAttributePath } from '../../eval/runtime/auto-call.ts'
 import { pathOf } from '../../eval/session.ts'
 import { byteStringOfNative } from '../../evaluator/paths.ts'
 import { JobQueue } from '../../evaluator/shared/queue.ts'
-import { engineFlags, largeStackCommand } from '../../evaluator/spawn.ts'
+import { engineFlags, largeStackCommand, programWords } from '../../evaluator/spawn.ts'
 import { textOfByteString } from '../../nix/bytes.ts'
 import type { JobResult, ToJobProcess } from './job-protocol.ts'
 import { errorLine, exitCode } from './jobs.ts'
@@ -81,7 +80,7 @@ class JobPool {
 
   private start(): void {
     const heap = Number.isFinite(this.megabytes) ? [`--max-old-space-size=${Math.max(LEAST_HEAP, this.megabytes * HEAP_SHARE)}`] : []
-    const { command, arguments: words } = largeStackCommand([...engineFlags(this.megabytes), ...heap, fileURLToPath(new URL('./job-process.ts', import.meta.url))])
+    const { command, arguments: words } = largeStackCommand([...engineFlags(this.megabytes), ...heap, ...programWords(new URL('./job-process.ts', import.meta.url))])
     const child = spawn(command, words, { stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe'], env: { ...process.env, FIRN_EVALUATE: JSON.stringify(this.options) } })
     const numbers = new Set([...this.members].map(({ number }) => number))
     const number = Array.from({ length: this.count }, (_, i) => i).find((i) => !numbers.has(i)) ?? 0

@@ -3,7 +3,6 @@
  * collector roots and the store are taken and change nothing here. Started by compat/bin/nix-eval-jobs with a large stack.
  */
 import { defaultHome } from '../../config/machine.ts'
-import { FirnError } from '../../contract/errors.ts'
 import { byteStringOfNative } from '../../evaluator/paths.ts'
 import { readFlakeArgument } from '../flake-argument.ts'
 import { isShared, runJobPool } from './job-pool.ts'
@@ -76,7 +75,8 @@ export async function nixEvalJobs(words: readonly string[]): Promise<number> {
     writeBytes(1, options.print)
     return 0
   } catch (error) {
-    if (error instanceof FirnError) {
+    // by name: what is imported later has a class of its own where launch.ts runs this
+    if (error instanceof Error && error.name.startsWith('FirnError(')) {
       writeBytes(2, `error: ${byteStringOfNative(error.message)}\n`)
       return 1
     }
@@ -86,4 +86,5 @@ export async function nixEvalJobs(words: readonly string[]): Promise<number> {
   }
 }
 
-if (import.meta.main) process.exitCode = await nixEvalJobs(process.argv.slice(2))
+// the name says so where launch.ts runs it
+if (process.argv[1] === import.meta.filename) void nixEvalJobs(process.argv.slice(2)).then((code) => { process.exitCode = code })

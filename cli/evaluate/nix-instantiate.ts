@@ -64,4 +64,5 @@ export function nixInstantiate(words: readonly string[]): number {
   }
 }
 
-if (import.meta.main) process.exitCode = nixInstantiate(process.argv.slice(2))
+// the name says so where launch.ts runs it
+if (process.argv[1] === import.meta.filename) process.exitCode = nixInstantiate(process.argv.slice(2))
