@@ -37,8 +37,11 @@ export class AtermWriter extends ByteWriter {
 
   private putQuoted(text: string): void {
     this.bytes[this.position++] = QUOTE
-    if (SPECIAL.test(text)) this.putEscaped(text)
-    else this.putPlain(text)
+    // what is false or null is an empty variable
+    if (text.length > 0) {
+      if (SPECIAL.test(text)) this.putEscaped(text)
+      else this.putPlain(text)
+    }
     this.bytes[this.position++] = QUOTE
   }
 

@@ -15,10 +15,13 @@ export function base32Length(size: number): number {
   return Math.ceil((size * 8) / 5)
 }
 
+/** For the digits of a hash. */
+const scratch = new Uint8Array(128)
+
 export function encodeBase32(bytes: Uint8Array): string {
   const size = base32Length(bytes.length)
   // Codes first, then one string: growing a string by a digit makes a string for each.
-  const codes = new Uint8Array(size)
+  const codes = size <= scratch.length ? scratch : new Uint8Array(size)
   for (let digit = 0; digit < size; digit++) {
     const bit = digit * 5
     const index = bit >> 3
@@ -27,7 +30,7 @@ export function encodeBase32(bytes: Uint8Array): string {
     const value = shift > 3 && index + 1 < bytes.length ? low | (bytes[index + 1]! << (8 - shift)) : low
     codes[size - 1 - digit] = BASE32_ALPHABET.charCodeAt(value & 31)
   }
-  return byteStringOfBytes(codes)
+  return byteStringOfBytes(codes, size)
 }
 
 /** Bytes of a base-32 text. Throws FormatError on other characters and on bits set beyond the last whole byte. */

@@ -80,6 +80,7 @@ test('what is portable reads and writes byte strings as Node does', () => {
     const text = byteStringOfBytes(bytes)
     assert.equal(text, Buffer.from(bytes).toString('latin1'))
     assert.equal(portable.read(bytes), text)
+    assert.equal(portable.encodeBase16(bytes), encodeBase16(bytes))
     for (const write of [writeByteString, portable.write]) {
       const written = new Uint8Array(bytes.length + 4)
       write(written, text, 2)

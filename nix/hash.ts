@@ -87,7 +87,7 @@ export function hashesEqual(left: Hash, right: Hash): boolean {
 }
 
 export function isHashAlgorithm(text: string): text is HashAlgorithm {
-  return Object.hasOwn(HASH_SIZE, text)
+  return text === 'sha256' || text === 'sha512' || text === 'sha1' || text === 'md5'
 }
 
 export function parseHashAlgorithm(text: string): HashAlgorithm {

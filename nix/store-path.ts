@@ -5,11 +5,11 @@
  */
 import { encodeBase32, isBase32 } from './base32.ts'
 import { ByteWriter } from './byte-writer.ts'
-import { decodeBase16 } from './bytes.ts'
+import { byteOfBase16 } from './bytes.ts'
 import type { ContentAddress } from './content-address.ts'
 import { sortedUnique } from './sorting.ts'
 import { FormatError } from './errors.ts'
-import { compressHash, formatHash, sha256Base16, type Hash } from './hash.ts'
+import { formatHash, sha256Base16, type Hash } from './hash.ts'
 
 export const STORE_DIRECTORY = '/nix/store'
 /** Characters of the hash part. */
@@ -137,7 +137,16 @@ function storePathOfDigits(type: string, references: readonly string[], hash: st
   writer.plain(hash)
   writer.plain(`:${STORE_DIRECTORY}:`)
   writer.plain(name)
-  return new StorePath(encodeBase32(compressHash(decodeBase16(sha256Base16(writer.written())), 20)), name)
+  return new StorePath(hashPart(sha256Base16(writer.written())), name)
+}
+
+const folded = new Uint8Array(20)
+
+/** The hash that the name of a path begins with: a SHA-256, folded. */
+function hashPart(base16: string): string {
+  folded.fill(0)
+  for (let index = 0; index < base16.length / 2; index++) folded[index % folded.length]! ^= byteOfBase16(base16, index)
+  return encodeBase32(folded)
 }
 
 /** The path of an input-addressed output. `base16` is the SHA-256 hash modulo of the derivation. */

@@ -34,8 +34,8 @@ function removeAttrs(set: Slot, names: Slot): Value {
   const site = callSite()
   const attributes = forceAttributes(set, 'while evaluating the first argument passed to builtins.removeAttrs', site)
   const list = forceList(names, 'while evaluating the second argument passed to builtins.removeAttrs', site)
-  const texts: string[] = []
-  for (let i = 0; i < list.length; i++) texts.push(forcePlainString(list[i]!, 'while evaluating the values of the second argument passed to builtins.removeAttrs', site))
+  const texts = new Array<string>(list.length)
+  for (let i = 0; i < list.length; i++) texts[i] = forcePlainString(list[i]!, 'while evaluating the values of the second argument passed to builtins.removeAttrs', site)
   const plan = attributes.layout.without(texts)
   if (plan.layout === attributes.layout) return attributes
   return pickAttributes(attributes, plan.layout, plan.kept)

@@ -23,7 +23,7 @@ import { speculate } from '../runtime/speculate.ts'
 import { force } from '../runtime/thunk.ts'
 import { ContextBuilder, contextsOf } from '../values/context.ts'
 import { placeAt } from '../values/places.ts'
-import { Attributes, ContextString, type Slot, type Value } from '../values/value.ts'
+import { Attributes, ContextString, type List, type Slot, type Value } from '../values/value.ts'
 import { builtin, type BuiltinFamily } from './definition.ts'
 import { inputsOf } from './derivation-inputs.ts'
 import { ONLY_OUT, outputsOfNames, outputsOfText, type OutputList } from './derivation-outputs.ts'
@@ -103,10 +103,7 @@ function processAttribute(evaluator: Evaluator, draft: Draft, index: number, key
   } else if (key === '__impure' && forceBoolean(slot, '', NO_SITE)) {
     draft.impure = true
   } else if (key === 'args') {
-    const list = forceList(slot, '', NO_SITE)
-    speculate(list.length, (i) => {
-      draft.args.push(coerceToString(evaluator, list[i]!, draft.context, ARGUMENT, NO_SITE))
-    })
+    processArguments(evaluator, draft, forceList(slot, '', NO_SITE))
   } else if (draft.json !== undefined) {
     if (key !== '__structuredAttrs') processStructured(evaluator, draft, key, slot)
   } else {
@@ -115,6 +112,13 @@ function processAttribute(evaluator: Evaluator, draft: Draft, index: number, key
     if (key === 'outputs') draft.outputs = outputsOfText(text)
     else applySetting(draft, key, text)
   }
+}
+
+/** Apart from the others: a function in there would make each of half a million attributes keep what it refers to. */
+function processArguments(evaluator: Evaluator, draft: Draft, list: List): void {
+  speculate(list.length, (i) => {
+    draft.args.push(coerceToString(evaluator, list[i]!, draft.context, ARGUMENT, NO_SITE))
+  })
 }
 
 function processStructured(evaluator: Evaluator, draft: Draft, key: string, slot: Slot): void {
@@ -178,10 +182,11 @@ function finish(evaluator: Evaluator, draft: Draft, attributeNames: readonly str
 }
 
 /** The outputs as far as the attributes tell, and the variables named after them. */
-function outputsOf(evaluator: Evaluator, { name, outputs: { names, onlyOut, deferred, empty }, ...draft }: Draft): { readonly outputs: SortedMap<DerivationOutput>; readonly paths: SortedMap<string> } {
+function outputsOf(evaluator: Evaluator, draft: Draft): { readonly outputs: SortedMap<DerivationOutput>; readonly paths: SortedMap<string> } {
+  const { names, onlyOut, deferred, empty } = draft.outputs
   if (draft.outputHash !== undefined) {
     if (!onlyOut) throw new EvaluationError('eval', 'multiple outputs are not supported in fixed-output derivations')
-    const output = fixedOutput(name, 'out', draft.method ?? 'flat', hashOfSetting(evaluator, draft.outputHash, draft.outputHashAlgorithm))
+    const output = fixedOutput(draft.name, 'out', draft.method ?? 'flat', hashOfSetting(evaluator, draft.outputHash, draft.outputHashAlgorithm))
     return { outputs: { keys: names, values: [output] }, paths: { keys: names, values: [output.path] } }
   }
   if (!draft.contentAddressed && !draft.impure) return { outputs: deferred, paths: empty }

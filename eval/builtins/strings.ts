@@ -64,6 +64,8 @@ function replaceStrings(fromSlot: Slot, toSlot: Slot, slot: Slot): Value {
   })
   const context = new ContextBuilder()
   const text = forceString(slot, 'while evaluating the third argument passed to builtins.replaceStrings', site, context)
+  // mostly what is to be escaped isn't there
+  if (from.every((pattern) => pattern !== '' && !text.includes(pattern))) return stringValue(text, context.build())
   const to = new Array<string | undefined>(from.length)
   const replacement = (i: number): string => (to[i] ??= forceString(toList[i]!, 'while evaluating one of the replacement strings passed to builtins.replaceStrings', site, context))
 
