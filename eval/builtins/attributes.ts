@@ -47,9 +47,10 @@ const SHORT = 8
 function listToAttrs(list: Slot): Value {
   const site = callSite()
   const elements = forceList(list, 'while evaluating the argument passed to builtins.listToAttrs', site)
-  const names: string[] = []
-  const values: Slot[] = []
-  const locations: (Location | undefined)[] = []
+  const names = new Array<string>(elements.length)
+  const values = new Array<Slot>(elements.length)
+  const locations = new Array<Location | undefined>(elements.length)
+  let count = 0
   const found = elements.length > SHORT ? new Set<string>() : undefined
   speculate(elements.length, (i) => {
     const pair = forceAttributes(elements[i]!, 'while evaluating an element of the list passed to builtins.listToAttrs', site)
@@ -57,10 +58,12 @@ function listToAttrs(list: Slot): Value {
     if (found === undefined ? names.includes(name) : found.has(name)) return
     const value = requireAttribute(pair, 'value', 'in a {name=...; value=...;} pair')
     found?.add(name)
-    names.push(name)
-    values.push(value)
-    locations.push(pair.locationOf('value'))
+    names[count] = name
+    values[count] = value
+    locations[count++] = pair.locationOf('value')
   })
+  // where names came twice
+  names.length = values.length = locations.length = count
   return attributesWithLocations(names, values, locations)
 }
 

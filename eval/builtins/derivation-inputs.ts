@@ -32,20 +32,22 @@ interface OutputReference {
   /** That of the `.drv`. */
   readonly path: string
   readonly output: string
+  /** The list of it alone: nearly all inputs have one, and share what their references have. */
+  readonly outputs: readonly string[]
 }
 
 /** The names of outputs by `.drv`, both sorted. */
 function grouped(references: OutputReference[]): SortedMap<readonly string[]> {
   sortInPlace(references, (a, b) => byBytes(a.path, b.path) || byBytes(a.output, b.output))
   const keys: string[] = []
-  const values: string[][] = []
+  const values: (readonly string[])[] = []
   for (let i = 0; i < references.length; i++) {
-    const { path, output } = references[i]!
+    const { path, output, outputs } = references[i]!
     const before = references[i - 1]
     if (before?.path !== path) {
       keys.push(path)
-      values.push([output])
-    } else if (before.output !== output) values[values.length - 1]!.push(output)
+      values.push(outputs)
+    } else if (before.output !== output) values[values.length - 1] = [...values[values.length - 1]!, output]
   }
   return { keys, values }
 }
@@ -63,7 +65,7 @@ function addClosure(evaluator: Evaluator, drvPath: string, seen: Set<string>, re
     }
     const at = path
     const derivation = parseDerivation(guarded(at, () => evaluator.io.readDerivation(at)), derivationName(parseStorePath(at)))
-    for (const output of derivation.outputs.keys()) references.push({ path, output })
+    for (const output of derivation.outputs.keys()) references.push({ path, output, outputs: [output] })
     pending.push(...derivation.inputDerivations.keys(), ...derivation.inputSources)
   }
 }

@@ -84,12 +84,15 @@ function foldlStrict(op: Slot, initial: Slot, list: Slot): Value {
 
 function anyOrAll(any: boolean) {
   const name = any ? 'any' : 'all'
+  const ofFunction = `while evaluating the first argument passed to builtins.${name}`
+  const ofList = `while evaluating the second argument passed to builtins.${name}`
+  const ofResult = `while evaluating the return value of the function passed to builtins.${name}`
   return (fn: Slot, list: Slot): Value => {
     const site = callSite()
-    const callee = forceFunction(fn, `while evaluating the first argument passed to builtins.${name}`, site)
-    const elements = forceList(list, `while evaluating the second argument passed to builtins.${name}`, site)
+    const callee = forceFunction(fn, ofFunction, site)
+    const elements = forceList(list, ofList, site)
     for (let i = 0; i < elements.length; i++) {
-      if (forceBoolean(call1(callee, elements[i]!, site), `while evaluating the return value of the function passed to builtins.${name}`, site) === any) return any
+      if (forceBoolean(call1(callee, elements[i]!, site), ofResult, site) === any) return any
     }
     return !any
   }

@@ -24,9 +24,7 @@ export function valueToJson(host: Host, slot: Slot, context: ContextBuilder, cop
     default: break
   }
   if (value === null) return 'null'
-  // Nesting counts as calls do, so that data without end ends with a message.
-  if (value instanceof Attributes) return nested(site, () => attributesToJson(host, value, context, copy))
-  if (Array.isArray(value)) return nested(site, () => listToJson(host, value as List, context, copy, site))
+  if (value instanceof Attributes || Array.isArray(value)) return containerToJson(host, value, context, copy, site)
   if (value instanceof ContextString) {
     context.add(value.context)
     return jsonString(value.text)
@@ -41,6 +39,11 @@ export function valueToJson(host: Host, slot: Slot, context: ContextBuilder, cop
   throw new EvaluationError('type', `cannot convert ${showType(value)} to JSON`, { location: value instanceof Lambda ? value.code.location : site })
 }
 
+/** Nesting counts as calls do, so that data without end ends with a message. */
+function containerToJson(host: Host, value: Attributes | List, context: ContextBuilder, copy: boolean, site: Site): string {
+  return nested(site, () => value instanceof Attributes ? attributesToJson(host, value, context, copy) : listToJson(host, value, context, copy, site))
+}
+
 function attributesToJson(host: Host, value: Attributes, context: ContextBuilder, copy: boolean): string {
   const toString = value.get('__toString')
   if (toString !== undefined) {
@@ -51,9 +54,15 @@ function attributesToJson(host: Host, value: Attributes, context: ContextBuilder
   if (outPath !== undefined) return valueToJson(host, outPath, context, copy, value.locationOf('outPath') ?? NO_SITE)
   const { names } = value.layout
   const parts: string[] = []
+  const { depth } = machine
   speculate(names.length, (i) => {
     const location = placeAt(value.places, i)
-    traced(() => parts.push(`${jsonString(names[i]!)}:${valueToJson(host, value.values[i]!, context, copy, location ?? NO_SITE)}`), () => `while evaluating attribute '${names[i]!}'`, location)
+    try {
+      parts.push(`${jsonString(names[i]!)}:${valueToJson(host, value.values[i]!, context, copy, location ?? NO_SITE)}`)
+    } catch (error) {
+      if (error instanceof EvaluationError) error.addTrace(`while evaluating attribute '${names[i]!}'`, location, depth)
+      throw error
+    }
   })
   return `{${parts.join(',')}}`
 }
@@ -73,20 +82,16 @@ function stringResultToJson(host: Host, result: Value, context: ContextBuilder, 
 
 function listToJson(host: Host, list: List, context: ContextBuilder, copy: boolean, site: Site): string {
   const parts: string[] = []
+  const { depth } = machine
   speculate(list.length, (i) => {
-    traced(() => parts.push(valueToJson(host, list[i]!, context, copy, site)), () => `while evaluating list element at index ${i}`, site)
+    try {
+      parts.push(valueToJson(host, list[i]!, context, copy, site))
+    } catch (error) {
+      if (error instanceof EvaluationError) error.addTrace(`while evaluating list element at index ${i}`, site, depth)
+      throw error
+    }
   })
   return `[${parts.join(',')}]`
-}
-
-function traced(work: () => void, text: () => string, location: Site | undefined): void {
-  const { depth } = machine
-  try {
-    work()
-  } catch (error) {
-    if (error instanceof EvaluationError) error.addTrace(text(), location, depth)
-    throw error
-  }
 }
 
 /** A string in JSON, which holds text only. */

@@ -12,6 +12,8 @@ export interface ContextElement {
   readonly path: string
   /** Of `built` only, else empty. */
   readonly output: string
+  /** The list of it alone, empty where there is none. */
+  readonly outputs: readonly string[]
   readonly id: number
   /** The builder that took it last. */
   takenBy: number
@@ -99,9 +101,10 @@ export class PathContexts {
 }
 
 let nextId = 1
+const NO_OUTPUTS: readonly string[] = []
 
 function contextOf(kind: ContextElement['kind'], path: string, output: string): StringContext {
-  return new StringContext([{ kind, path, output, id: nextId++, takenBy: 0 }])
+  return new StringContext([{ kind, path, output, outputs: output === '' ? NO_OUTPUTS : [output], id: nextId++, takenBy: 0 }])
 }
 
 const interned = new Map<string, PathContexts>()
