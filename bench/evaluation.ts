@@ -1,7 +1,7 @@
 /**
  * Evaluation beside stock Nix: every attribute of a set that stock Nix instantiates, cold, in one process and in two; one of them, cold;
- * and again in a process that was kept: with nothing changed, a comment in one package's file and in a widely used one, and that file changed so
- * that nearly every derivation is another. Run: `node bench/evaluation.ts [FOLDER] [--attribute python3] [--package FILE] [--package-edit
+ * and again in a process that was kept, and in two that share the work and were kept: with nothing changed, a package's file changed, comments in a
+ * widely used one, and that file changed so that nearly every derivation is another. Run: `node bench/evaluation.ts [FOLDER] [--attribute python3] [--package FILE] [--package-edit
  * 'OLD => NEW'] [--shared FILE] [--shared-edit 'OLD => NEW']`; the files are below FOLDER, are edited for the time of one evaluation, and are put back.
  * Without a folder it is examples/packages, which is small: starting is most of its time, and limits are for large sets.
  */
@@ -12,6 +12,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { EvaluationSettings } from '../contract/evaluations.ts'
+import { SharedEvaluator } from '../evaluator/shared/handle.ts'
 import { spawnEvaluator } from '../evaluator/spawn.ts'
 import { findMirrors } from '../examples/tools/mirrors.ts'
 import { nixReference } from '../infra/setup/nix-reference.ts'
@@ -54,6 +55,12 @@ function instantiable(names: readonly string[]): string[] {
   return [...instantiable(names.slice(0, middle)), ...instantiable(names.slice(middle))]
 }
 
+/** One that has ended, and wasn't waited for yet, has none any more. */
+function peakKilobytes(processId: number): number | undefined {
+  const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${processId}/status`, 'utf8'))?.[1]
+  return peak === undefined ? undefined : Number(peak)
+}
+
 interface Run { readonly seconds: number; readonly megabytes: number; readonly output: string }
 
 /** Runs a command; peaks of its memory and of the processes it starts are read while they run, and summed. */
@@ -65,9 +72,8 @@ async function run(command: string, words: readonly string[]): Promise<Run> {
   child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text })
   const look = (processId: number): void => {
     try {
-      // one that has ended, and wasn't waited for yet, has none any more
-      const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${processId}/status`, 'utf8'))?.[1]
-      if (peak !== undefined) peaks.set(processId, Number(peak))
+      const peak = peakKilobytes(processId)
+      if (peak !== undefined) peaks.set(processId, peak)
       for (const below of readFileSync(`/proc/${processId}/task/${processId}/children`, 'utf8').split(' ').filter((text) => text !== '')) look(Number(below))
     } catch { /* it is gone */ }
   }
@@ -92,6 +98,12 @@ interface Evaluated {
   readonly drvPaths: ReadonlyMap<string, string>
 }
 
+interface Kept {
+  readonly results: readonly Evaluated[]
+  /** Peaks of all processes. */
+  readonly megabytes: number
+}
+
 const comment = (file: string): Edit => ({ file: join(folder, file), apply: (text) => `# edited\n${text}\n# edited\n` })
 
 /** An edit that is given as `OLD => NEW`. */
@@ -107,10 +119,10 @@ function change(option: 'package' | 'shared', file: string, meanwhile?: () => Pr
   }
 }
 
-/** Evaluations in one process, each after an edit. */
-async function resident(text: string, jobs: number, edits: readonly (Edit | undefined)[]): Promise<Evaluated[]> {
+/** Evaluations in processes that are kept, each after an edit. */
+async function resident(processes: 1 | 2, text: string, jobs: number, edits: readonly (Edit | undefined)[]): Promise<Kept> {
   const settings: EvaluationSettings = { currentSystem: 'x86_64-linux', nixVersion: '2.26.0', mode: 'impure', allowedUris: [], allowedPaths: [], searchPath: [], allowImportFromDerivation: true, showTrace: false }
-  const evaluator = spawnEvaluator()
+  const evaluator = processes === 1 ? spawnEvaluator() : new SharedEvaluator({ processes, spawn: () => spawnEvaluator() })
   const results: Evaluated[] = []
   for (const edit of edits) {
     const before = edit === undefined ? '' : readFileSync(edit.file, 'utf8')
@@ -132,8 +144,11 @@ async function resident(text: string, jobs: number, edits: readonly (Edit | unde
       if (edit !== undefined) writeFileSync(edit.file, before)
     }
   }
+  const ids: readonly (number | undefined)[] = evaluator instanceof SharedEvaluator ? evaluator.processIds : [evaluator.processId]
+  const kilobytes = ids.map((id) => (id === undefined ? 0 : peakKilobytes(id) ?? 0)).reduce((sum, peak) => sum + peak, 0)
+  const megabytes = Math.round(kilobytes / 1024)
   await evaluator.stop()
-  return results
+  return { results, megabytes }
 }
 
 function differing(one: Evaluated, other: Evaluated): number {
@@ -166,23 +181,39 @@ const two = await run(join(DROP_IN, 'nix-eval-jobs'), ['--workers', '2', '--no-i
 if (stock.output !== firn.output || stock.output !== inOrder(two.output)) throw new Error('derivation paths differ')
 const [stockOne, firnOne] = [await run('nix-instantiate', [...EVALUATE, one]), await run(instantiate, [...EVALUATE, one])]
 let stockEdited = ''
-const [, unchanged, commented, , packaged, , shared] = await resident(asSet, names.length, [
-  // putting a file back is an edit too, which the next evaluation has to itself
-  undefined, undefined, comment(sharedFile), undefined, change('package', packageFile), undefined,
-  change('shared', sharedFile, async () => { stockEdited = (await run('nix-instantiate', [...EVALUATE, every])).output }),
-]) as [Evaluated, Evaluated, Evaluated, Evaluated, Evaluated, Evaluated, Evaluated]
-if (stockEdited !== JSON.stringify(names.map((name) => shared.drvPaths.get(name)))) throw new Error(`derivation paths differ after ${sharedFile} was changed`)
-if (differing(unchanged, commented) > 0) throw new Error('a comment made other derivations')
+
+/** One after the other in the same processes. */
+async function kept(processes: 1 | 2) {
+  const { results, megabytes } = await resident(processes, asSet, names.length, [
+    // putting a file back is an edit too, which the next evaluation has to itself
+    undefined, undefined, comment(sharedFile), undefined, change('package', packageFile), undefined,
+    change('shared', sharedFile, async () => { if (stockEdited === '') stockEdited = (await run('nix-instantiate', [...EVALUATE, every])).output }),
+  ])
+  const [cold, unchanged, commented, , packaged, , shared] = results as [Evaluated, Evaluated, Evaluated, Evaluated, Evaluated, Evaluated, Evaluated]
+  if (stockEdited !== JSON.stringify(names.map((name) => shared.drvPaths.get(name)))) throw new Error(`derivation paths differ after ${sharedFile} was changed`)
+  if (differing(unchanged, commented) > 0) throw new Error('a comment made other derivations')
+  return { cold, unchanged, commented, packaged, shared, megabytes }
+}
+
+const oneKept = await kept(1)
+const twoKept = await kept(2)
 
 const row = (work: string, seconds: number, beside: number, limit: string) => ({ 'work': work, 'firn s': Number(seconds.toFixed(2)), 'stock s': Number(beside.toFixed(2)), 'ratio': Number((seconds / beside).toFixed(2)), 'limit': limit })
+const keptRows = (who: string, { unchanged, packaged, commented, shared }: Awaited<ReturnType<typeof kept>>) => [
+  row(`${who}, nothing changed`, unchanged.seconds, stock.seconds, '0.1'),
+  row(`${who}, ${packageFile} changed (${differing(unchanged, packaged)} others)`, packaged.seconds, stock.seconds, '0.3'),
+  row(`${who}, comments in ${sharedFile}`, commented.seconds, stock.seconds, ''),
+  row(`${who}, ${sharedFile} changed (${differing(unchanged, shared)} others)`, shared.seconds, stock.seconds, '1.0'),
+]
 console.table([
   row(`all ${names.length} attributes, cold`, firn.seconds, stock.seconds, '1.5'),
   row('the same beside the newer Nix', firn.seconds, stockNewer.seconds, ''),
   row('two processes on two cores, cold', two.seconds, stock.seconds, '1.0'),
-  row('kept process, nothing changed', unchanged.seconds, stock.seconds, '0.1'),
-  row(`kept process, ${packageFile} changed (${differing(unchanged, packaged)} others)`, packaged.seconds, stock.seconds, '0.3'),
-  row(`kept process, comments in ${sharedFile}`, commented.seconds, stock.seconds, ''),
-  row(`kept process, ${sharedFile} changed (${differing(unchanged, shared)} others)`, shared.seconds, stock.seconds, '1.0'),
+  row('kept process, the first time', oneKept.cold.seconds, stock.seconds, '1.5'),
+  ...keptRows('kept process', oneKept),
+  row('two kept processes, the first time', twoKept.cold.seconds, stock.seconds, '1.0'),
+  ...keptRows('two kept processes', twoKept),
   row(`${attribute}, cold`, firnOne.seconds, stockOne.seconds, '3, or 0.6 s'),
 ])
 console.log(`peak memory, cold: firn ${firn.megabytes} MiB, stock ${stock.megabytes} MiB (${(firn.megabytes / stock.megabytes).toFixed(2)}; limit 1.5), newer ${stockNewer.megabytes} MiB; two processes together ${two.megabytes} MiB`)
+console.log(`peak memory after all changes: kept process ${oneKept.megabytes} MiB, two of them together ${twoKept.megabytes} MiB`)

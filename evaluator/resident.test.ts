@@ -1,6 +1,6 @@
 /**
  * A resident evaluator beside one that starts anew, after each of many random edits to a set of packages: whatever changed, both find the
- * same jobs with the same derivations, and fail alike. FIRN_TEST_SEED repeats a run.
+ * same jobs with the same derivations, and fail alike. So do two processes that share the work and are kept. FIRN_TEST_SEED repeats a run.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -12,6 +12,8 @@ import { ResidentEvaluator } from '../eval/resident.ts'
 import { machine } from '../eval/runtime/machine.ts'
 import { EvaluationSession } from '../eval/session.ts'
 import { FileIO, type FileIOOptions } from './file-io.ts'
+import { SharedEvaluator } from './shared/handle.ts'
+import { spawnEvaluator } from './spawn.ts'
 
 const SETTINGS: EvaluationSettings = {
   currentSystem: 'x86_64-linux', nixVersion: '2.26.0', mode: 'impure', allowedUris: [], allowedPaths: [], searchPath: [], allowImportFromDerivation: true, showTrace: true,
@@ -45,18 +47,28 @@ interface Found {
   readonly traces: string[]
 }
 
+class Gathered {
+  private readonly jobs: Record<string, string> = {}
+  private readonly traces = new Set<string>()
+
+  readonly take = (message: EvaluatorMessage): void => {
+    if (message.kind === 'job') this.jobs[message.job.attr] = message.job.drvPath
+    else if (message.kind === 'job-error') this.jobs[message.attr] = message.message
+    else if (message.kind === 'trace') this.traces.add(message.text)
+    else if (message.kind === 'finished' && message.error !== undefined) this.jobs[''] = message.error.message
+  }
+
+  /** The same text twice is shown once by an evaluator that remembers. */
+  get found(): Found {
+    return { jobs: this.jobs, traces: [...this.traces].sort() }
+  }
+}
+
 function gather(start: (emit: (message: EvaluatorMessage) => void) => EvaluationSession): Found {
-  const jobs: Record<string, string> = {}
-  const traces: string[] = []
-  const session = start((message) => {
-    if (message.kind === 'job') jobs[message.job.attr] = message.job.drvPath
-    else if (message.kind === 'job-error') jobs[message.attr] = message.message
-    else if (message.kind === 'trace') traces.push(message.text)
-    else if (message.kind === 'finished' && message.error !== undefined) jobs[''] = message.error.message
-  })
+  const gathered = new Gathered()
+  const session = start(gathered.take)
   while (session.sweep() === 'busy');
-  // the same text twice is shown once by an evaluator that remembers
-  return { jobs, traces: [...new Set(traces)].sort() }
+  return gathered.found
 }
 
 function fresh(world: World): Found {
@@ -81,6 +93,23 @@ class Resident {
       this.changed = changed
       return session
     })
+  }
+}
+
+/** Two processes that share each evaluation. Their environment is that in which they were started. */
+class SharedResident {
+  readonly handle = new SharedEvaluator({ processes: 2, spawn: () => spawnEvaluator(), worth: { attributes: 0, milliseconds: 0 } })
+
+  async evaluate(world: World): Promise<Found> {
+    const gathered = new Gathered()
+    await this.handle.send({ kind: 'start', request: requestOf(world), settings: SETTINGS, localStore: join(folder, 'store'), journal: world.journal, keep: true })
+    for await (const message of this.handle.messages) {
+      assert.notEqual(message.kind, 'idle')
+      gathered.take(message)
+      if (message.kind === 'finished') return gathered.found
+    }
+    await this.handle.ended
+    throw new Error('the processes ended')
   }
 }
 
@@ -234,29 +263,43 @@ function rewrite(random: (below: number) => number, edit: (text: string) => stri
 
 const ROUNDS = 60
 
-for (const seed of process.env['FIRN_TEST_SEED'] === undefined ? [1, 2, 3] : [Number(process.env['FIRN_TEST_SEED'])]) {
-  test(`after each of ${ROUNDS} edits a resident evaluator finds what a fresh one does (seed ${seed})`, () => {
-    const random = randomOf(seed)
-    const world: World = { arguments: {}, environment: new Map(), journal: { 'current-time': 1 } }
-    writeSet()
-    const resident = new Resident(world)
-    const kinds = Object.keys(EDITS)
-    const results = new Set<string>()
-    for (let round = 0; round <= ROUNDS; round++) {
-      const edits: string[] = []
-      if (round === 0) chosen.fill(0)
-      if (random(2) === 0) mend()
-      for (let i = round === 0 ? 0 : 1 + random(2); i > 0; i--) {
-        const kind = kinds[random(kinds.length)]!
-        edits.push(kind)
-        EDITS[kind]!(random, world)
-      }
-      const expected = fresh(world)
-      assert.deepEqual(resident.evaluate(world), expected, `round ${round}: ${edits.join(' and ')}`)
-      results.add(JSON.stringify(expected.jobs))
+const SEEDS = process.env['FIRN_TEST_SEED'] === undefined ? [1, 2, 3] : [Number(process.env['FIRN_TEST_SEED'])]
+
+async function compareAfterEdits(seed: number, kinds: readonly string[], begin: (world: World) => { evaluate(world: World): Found | Promise<Found> }): Promise<void> {
+  const random = randomOf(seed)
+  const world: World = { arguments: {}, environment: new Map(), journal: { 'current-time': 1 } }
+  writeSet()
+  const resident = begin(world)
+  const results = new Set<string>()
+  for (let round = 0; round <= ROUNDS; round++) {
+    const edits: string[] = []
+    if (round === 0) chosen.fill(0)
+    if (random(2) === 0) mend()
+    for (let i = round === 0 ? 0 : 1 + random(2); i > 0; i--) {
+      const kind = kinds[random(kinds.length)]!
+      edits.push(kind)
+      EDITS[kind]!(random, world)
     }
-    // edits that change nothing would show nothing
-    assert.ok(results.size > ROUNDS / 4, `only ${results.size} different results`)
+    const expected = fresh(world)
+    assert.deepEqual(await resident.evaluate(world), expected, `round ${round}: ${edits.join(' and ')}`)
+    results.add(JSON.stringify(expected.jobs))
+  }
+  // edits that change nothing would show nothing
+  assert.ok(results.size > ROUNDS / 4, `only ${results.size} different results`)
+}
+
+for (const seed of SEEDS) {
+  test(`after each of ${ROUNDS} edits a resident evaluator finds what a fresh one does (seed ${seed})`, () => compareAfterEdits(seed, Object.keys(EDITS), (world) => new Resident(world)))
+}
+
+for (const seed of SEEDS) {
+  test(`after each of ${ROUNDS} edits two processes that share the work and are kept find what a fresh one does (seed ${seed})`, async () => {
+    const resident = new SharedResident()
+    try {
+      await compareAfterEdits(seed, Object.keys(EDITS).filter((kind) => kind !== 'a variable'), () => resident)
+    } finally {
+      await resident.handle.stop()
+    }
   })
 }
 
@@ -328,7 +371,7 @@ function differing(before: Found, after: Found): string[] {
   return Object.keys(after.jobs).filter((name) => before.jobs[name] !== after.jobs[name]).sort()
 }
 
-for (const seed of process.env['FIRN_TEST_SEED'] === undefined ? [1, 2, 3] : [Number(process.env['FIRN_TEST_SEED'])]) {
+for (const seed of SEEDS) {
   test(`bindings of a library that change one by one reach whoever uses them, and nobody else (seed ${seed})`, () => {
     const random = randomOf(seed)
     const world: World = { arguments: {}, environment: new Map(), journal: { 'current-time': 1 } }

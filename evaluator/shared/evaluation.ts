@@ -38,8 +38,8 @@ export interface Worth {
 }
 
 const PROGRESS_MILLISECONDS = 200
-/** For so long nobody takes what is in the memory of another. */
-const OWN_MILLISECONDS = 300
+/** For so long nobody takes what is in the memory of another: some times what an evaluation takes in which little has changed. */
+const OWN_MILLISECONDS = 500
 
 export class SharedEvaluation {
   private readonly options: SharedEvaluationOptions
@@ -56,6 +56,9 @@ export class SharedEvaluation {
   private readonly time = Math.floor(Date.now() / 1000)
   private readonly begun = performance.now()
   private progressAt = 0
+  /** Whether all may take all. */
+  private isOpen = false
+  private readonly opening: NodeJS.Timeout
 
   constructor(options: SharedEvaluationOptions) {
     this.options = options
@@ -64,6 +67,11 @@ export class SharedEvaluation {
     const { source, attributes } = options.start.request
     const roots = source.kind === 'derivations' ? source.drvPaths.length : Math.max(1, attributes.length)
     this.queue.add(0, Array.from({ length: roots }, (_, root) => ({ root, names: [] })))
+    this.opening = setTimeout(() => {
+      this.isOpen = true
+      // one that has nothing may have waited for this
+      this.giveAll()
+    }, OWN_MILLISECONDS)
     // while the first looks for what there is, the others read the same files
     for (const member of this.members) member.start(this.startOf(member.number > 0))
     this.giveAll()
@@ -138,10 +146,10 @@ export class SharedEvaluation {
 
   private giveTo(member: Member): void {
     const places: JobPlace[] = []
-    // with little changed, whoever has it in memory is done with all it has before another had made it anew
-    const isYoung = performance.now() - this.begun < OWN_MILLISECONDS
-    for (let wanted = member.wants(this.members.length === 1); wanted > 0; wanted--) {
-      const place = this.queue.take(member.number, isYoung)
+    // of few left each gets some
+    const fair = Math.ceil(this.queue.size / this.members.length)
+    for (let wanted = Math.min(fair, member.wants(this.members.length === 1)); wanted > 0; wanted--) {
+      const place = this.queue.take(member.number, !this.isOpen)
       if (place === undefined) break
       this.remember(place, member, 0)
       places.push(place)
@@ -192,9 +200,15 @@ export class SharedEvaluation {
   }
 
   private finish(message: Message<'finished'>): void {
+    this.close()
     this.tellProgress(true)
     this.options.emit(message)
     this.options.ended(this.memories)
+  }
+
+  /** It is over, or the processes are. */
+  close(): void {
+    clearTimeout(this.opening)
   }
 
   private tellProgress(now: boolean): void {

@@ -114,6 +114,7 @@ export class SharedEvaluator implements EvaluatorHandle {
       this.failure ??= error
     }
     this.live.delete(member)
+    this.evaluation?.close()
     // without its memory the others would do all of it again
     for (const { handle } of this.live) void handle.stop()
     if (this.live.size > 0) return

@@ -9,7 +9,7 @@ import { retryEvaluation } from '../../state/retry.ts'
 import { startTestFarm, type TestFarm } from '../support/farm.ts'
 
 let farm: TestFarm
-before(async () => { farm = await startTestFarm({ settings: { 'worker.evaluationSlots': '1' } }) })
+before(async () => { farm = await startTestFarm({ settings: { 'worker.evaluationSlots': '1', 'evaluator.processes': '2' } }) })
 after(async () => { await farm.stop() })
 
 const PRELUDE = `
@@ -37,6 +37,12 @@ async function putText(baseName: string, text: string): Promise<void> {
   await farm.store.pathInfos.put([{
     storePath: parseBaseName(baseName), root: { kind: 'file', digest, size, executable: false }, narHash: hashBytes('sha256', archive), narSize: archive.length, references: [], signatures: [], registeredAt: new Date(), ultimate: false,
   }])
+}
+
+/** Processes of the worker's evaluators. */
+function evaluators(): number[] {
+  return execFileSync('ps', ['-eo', 'pid,ppid,args'], { encoding: 'utf8' }).split('\n').map((line) => line.trim().split(/\s+/))
+    .filter(([, parent, ...args]) => parent === String(farm.worker.process.pid) && args.join(' ').includes('evaluator/main.ts')).map(([pid]) => Number(pid))
 }
 
 test('an import from a derivation is built while the evaluation waits, and the job that needs it follows', async () => {
@@ -85,13 +91,33 @@ test('an import that fails fails its attribute with the reason; the rest goes on
 test('the evaluator\'s process is killed while imports are outstanding: another takes its place and agrees', async () => {
   const id = await evaluate('run (import (run "slow-import" "sleep 5; echo \'\\"after-kill\\"\' > $out")) "echo > $out"')
   while ((await farm.database.db.selectFrom('node').select('id').where('name', '=', 'slow-import').where('state', '=', 'running').execute()).length === 0) await sleep(20)
-  const pids = execFileSync('ps', ['-eo', 'pid,ppid,args'], { encoding: 'utf8' }).split('\n')
-    .map((line) => line.trim().split(/\s+/)).filter(([, parent, ...args]) => parent === String(farm.worker.process.pid) && args.join(' ').includes('evaluator/main.ts')).map(([pid]) => Number(pid))
+  const pids = evaluators()
   // those that are kept for another evaluation die too, and aren't used again
   assert.ok(pids.length >= 1)
   for (const pid of pids) process.kill(pid, 'SIGKILL')
   assert.equal((await farm.ended(id)).state, 'succeeded')
   assert.deepEqual((await jobs(id)).map((job) => job.name), ['after-kill'])
+})
+
+test('many attributes are shared by two processes; when one dies they are evaluated again, and each is one job', async () => {
+  const before = new Set(evaluators())
+  const id = await farm.submit({
+    source: { kind: 'expression', basePath: '/', text: `${PRELUDE} let slow = n: builtins.foldl' builtins.add n (builtins.genList (x: x) 400000); shared = import (run "shared-import" "echo 7 > $out");
+      in builtins.listToAttrs (map (n: { name = "job-\${toString n}"; value = run "job-\${toString n}" "echo \${toString (slow n + shared)} > $out"; }) (range 1 200))` },
+    recurse: true, dryRun: true,
+  })
+  // the first of them may be one that was started ahead
+  let added: number[] = []
+  while (added.length === 0 || (await farm.database.db.selectFrom('job').select('attr').where('evaluation_id', '=', id).limit(1).execute()).length === 0) {
+    await sleep(5)
+    added = evaluators().filter((pid) => !before.has(pid))
+  }
+  for (const pid of added) process.kill(pid, 'SIGKILL')
+  assert.equal((await farm.ended(id)).state, 'succeeded')
+  assert.equal((await farm.database.db.selectFrom('event').select('kind').where('evaluation_id', '=', id).where('kind', '=', 'evaluation.restarted').execute()).length, 1)
+  const found = await jobs(id)
+  assert.equal(new Set(found.map((job) => job.drv_path)).size, 200)
+  assert.deepEqual([found.length, found.filter((job) => job.error !== null).length], [200, 0])
 })
 
 test('an error of the whole is the evaluation\'s error, with its place', async () => {
