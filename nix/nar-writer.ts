@@ -218,14 +218,15 @@ export function writeNarSync(tree: NarSourceSync, sink: (chunk: Uint8Array) => v
   encoder.finish()
 }
 
-/** The NAR of one file that isn't executable, as chunks: what a text or a flat download is when it is served. */
+/** The NAR of one file, as chunks: what a text or a flat download is when it is served. Put together at once: there is one of each derivation. */
 export function narOfFile(content: Uint8Array, executable = false): Uint8Array[] {
-  const chunks: Uint8Array[] = []
-  writeNarSync({
-    status: () => ({ kind: 'regular', executable }),
-    readFile: () => content,
-    readDirectory: () => [],
-    readLink: () => '',
-  }, (chunk) => chunks.push(chunk))
-  return chunks
+  const opening = executable ? EXECUTABLE : REGULAR
+  const head = new Uint8Array(HEAD.length + opening.length + 8)
+  head.set(HEAD)
+  head.set(opening, HEAD.length)
+  new DataView(head.buffer).setBigUint64(HEAD.length + opening.length, BigInt(content.length), true)
+  const padding = padded(content.length) - content.length
+  const tail = new Uint8Array(padding + CLOSE.length)
+  tail.set(CLOSE, padding)
+  return [head, content, tail]
 }

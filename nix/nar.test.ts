@@ -100,9 +100,14 @@ test('a lone file', async () => {
   const expected = new WireWriter()
   for (const token of ['nix-archive-1', '(', 'type', 'regular', 'contents', 'hello', ')']) expected.string(token)
   assert.deepEqual(new Uint8Array(nar), expected.take())
-  assert.deepEqual((await describe(narOfFile(new Uint8Array(0), true))).length, 1)
-  const large = new Uint8Array(70_000)
-  assert.equal(Buffer.concat(narOfFile(large)).length, 96 + 8 + 70_000 + 8)
+  for (const size of [0, 1, 7, 8, 9, 70_000]) {
+    for (const executable of [false, true]) {
+      const file = new Uint8Array(size).fill(65)
+      const chunks: Uint8Array[] = []
+      writeNarSync({ status: () => ({ kind: 'regular', executable }), readFile: () => file, readDirectory: () => [], readLink: () => '' }, (chunk) => chunks.push(chunk))
+      assert.deepEqual(Buffer.concat(narOfFile(file, executable)), Buffer.concat(chunks))
+    }
+  }
 })
 
 /** A NAR of tokens; a number is written as it is. */
