@@ -150,7 +150,7 @@ export function settingsSchema(machine: Machine) {
       allowedPaths: list().default([]).meta(note('Folders of this machine that may be evaluated over the API in place. `["/"]` lets callers name any; `firn up` does that, and sets `mode` to `impure`, for an API that listens on loopback only.')),
       nixVersion: text().default('2.26.0').meta(note('`builtins.nixVersion`: the Nix that expressions see.')),
       memoryBytes: bytes().default(Math.max(512 * 1024 ** 2, Math.floor(machine.memoryBytes / 4))).meta(note('Heap of one evaluator process; a larger evaluation fails with that cause.', { defaultText: 'a quarter of the memory' })),
-      processes: count(1).default(machine.cores >= 2 && machine.memoryBytes >= 4 * 1024 ** 3 ? 2 : 1).meta(note('Processes that may share the attributes of one evaluation, each with its own `memoryBytes`. Only evaluations of many attributes that take longer than a moment get a second one.', { defaultText: '2 where there are two cores and 4 GiB of memory, else 1' })),
+      processes: count(1).default(machine.cores >= 2 && machine.memoryBytes >= 8 * 1024 ** 3 ? 2 : 1).meta(note('Processes that may share the attributes of one evaluation, each with its own `memoryBytes`. Only evaluations of many attributes that take longer than a moment get a second one.', { defaultText: '2 where there are two cores and 8 GiB of memory, else 1' })),
       residentSeconds: seconds().default(600).meta(note('How long an evaluator that waits for imports keeps its heap; after that it starts again, from its journal, when they are there.')),
       attempts: count(1).default(3).meta(note('How often an evaluator that dies is started again before the evaluation fails.')),
     }).prefault({}).meta(note('Evaluator processes.')),

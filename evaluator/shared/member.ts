@@ -7,7 +7,7 @@ type Report = Extract<EvaluatorMessage, { readonly kind: 'report' }>
 /** What a process has before it, in milliseconds of its work: until the next sweep it can say nothing, and what it has nobody else can take. */
 const AHEAD_MILLISECONDS = 20
 const LEAST_AHEAD = 2
-const MOST_AHEAD = 64
+const MOST_AHEAD = 32
 const FIRST_AHEAD = 16
 
 export class Member {
