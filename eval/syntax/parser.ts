@@ -152,27 +152,35 @@ class Parser extends BindingParser {
 
   /** `expr_op`: operands and operators on two stacks, reduced by precedence. */
   private operators(): Expression {
-    let pending: Operator[] | undefined
+    const start = this.position()
+    const kind = this.kind()
+    if (kind === T.MINUS || kind === T.NOT) return this.operation(undefined, start)
+    // most have no operator, and need no stacks
+    const operand = this.application()
+    return OPERATORS[this.kind()] === undefined && this.kind() !== T.QUESTION ? operand : this.operation(operand, start)
+  }
+
+  /** Goes on after the first operand, which began at `firstStart`; reads it where it isn't there yet. */
+  private operation(first: Expression | undefined, firstStart: Position): Expression {
+    const pending: Operator[] = []
     const pendingAt: Position[] = []
     const operands: Expression[] = []
     const operandStarts: Position[] = []
+    let read = first
     for (;;) {
-      let start = this.position()
-      let kind = this.kind()
-      if (kind === T.MINUS || kind === T.NOT) {
-        pending ??= []
-        while (kind === T.MINUS || kind === T.NOT) {
+      let start = firstStart
+      if (read === undefined) {
+        start = this.position()
+        for (let kind = this.kind(); kind === T.MINUS || kind === T.NOT; kind = this.kind()) {
           pending.push(kind === T.MINUS ? PREFIX_NEGATE : PREFIX_NOT)
           pendingAt.push(start)
           this.at++
           start = this.position()
-          kind = this.kind()
         }
       }
-      let operand = this.application()
+      let operand: Expression = read ?? this.application()
+      read = undefined
       let next = OPERATORS[this.kind()]
-      if (pending === undefined && next === undefined && this.kind() !== T.QUESTION) return operand
-      pending ??= []
       while (this.kind() === T.QUESTION) {
         // only `-` binds tighter
         while (pending.at(-1)?.token === NEGATE) {

@@ -5,43 +5,66 @@
 import type { AttributeName, Bindings, Expression, Position } from './ast.ts'
 
 interface Scope {
+  /** The name of a function's whole argument: most functions bind nothing else. */
+  readonly only: string | undefined
   readonly names: ReadonlySet<string> | undefined
   readonly parent: Scope | undefined
   /** Whether this or an enclosing scope is a `with`: then any name may exist. */
   readonly open: boolean
 }
 
-type Work = { readonly expression: Expression; readonly scope: Scope | undefined }
-
 /** The first variable that is neither bound, nor global, nor possibly of an enclosing `with`; undefined if there is none. */
 export function findUndefinedVariable(root: Expression, isGlobal: (name: string) => boolean): { readonly name: string; readonly position: Position } | undefined {
-  const pending: Work[] = [{ expression: root, scope: undefined }]
-  for (let work = pending.pop(); work !== undefined; work = pending.pop()) {
-    const { expression, scope } = work
-    if (expression.kind === 'variable') {
-      if (!isKnown(expression.name, scope, isGlobal)) return { name: expression.name, position: expression.position }
-      continue
-    }
-    const children: Work[] = []
-    visit(expression, scope, (child, inner) => children.push({ expression: child, scope: inner }))
-    for (let i = children.length - 1; i >= 0; i--) pending.push(children[i]!)
+  const walk = new Walk()
+  walk.go(root, undefined)
+  for (let expression = walk.next(); expression !== undefined; expression = walk.next()) {
+    const { scope } = walk
+    if (expression.kind !== 'variable') walk.visit(expression)
+    else if (!isKnown(expression.name, scope, isGlobal)) return { name: expression.name, position: expression.position }
   }
   return undefined
 }
 
 function isKnown(name: string, scope: Scope | undefined, isGlobal: (name: string) => boolean): boolean {
   if (scope?.open === true) return true
-  for (let at = scope; at !== undefined; at = at.parent) if (at.names?.has(name) === true) return true
+  for (let at = scope; at !== undefined; at = at.parent) if (at.only === name || at.names?.has(name) === true) return true
   return isGlobal(name)
 }
 
-function bound(names: Iterable<string>, parent: Scope | undefined): Scope {
-  return { names: new Set(names), parent, open: parent?.open ?? false }
+/** What is still to be looked at, the next on top: two arrays, since every file is walked whole. */
+class Walk {
+  /** Of the expression that `next` gave. */
+  scope: Scope | undefined = undefined
+  private readonly expressions: Expression[] = []
+  private readonly scopes: (Scope | undefined)[] = []
+
+  next(): Expression | undefined {
+    this.scope = this.scopes.pop()
+    return this.expressions.pop()
+  }
+
+  go(child: Expression, scope: Scope | undefined): void {
+    this.expressions.push(child)
+    this.scopes.push(scope)
+  }
+
+  /** Adds what an expression consists of, its first part on top. */
+  visit(expression: Expression): void {
+    const { expressions, scopes } = this
+    const from = expressions.length
+    visit(expression, this.scope, this)
+    for (let low = from, high = expressions.length - 1; low < high; low++, high--) {
+      const child = expressions[low]!
+      expressions[low] = expressions[high]!
+      expressions[high] = child
+      const scope = scopes[low]
+      scopes[low] = scopes[high]
+      scopes[high] = scope
+    }
+  }
 }
 
-type Visitor = (child: Expression, scope: Scope | undefined) => void
-
-function visit(expression: Expression, scope: Scope | undefined, go: Visitor): void {
+function visit(expression: Expression, scope: Scope | undefined, walk: Walk): void {
   switch (expression.kind) {
     case 'int':
     case 'float':
@@ -50,77 +73,99 @@ function visit(expression: Expression, scope: Scope | undefined, go: Visitor): v
     case 'variable':
     case 'current-position': return
     case 'search-path':
-      go({ kind: 'variable', position: expression.position, name: '__findFile' }, scope)
-      go({ kind: 'variable', position: expression.position, name: '__nixPath' }, scope)
+      walk.go({ kind: 'variable', position: expression.position, name: '__findFile' }, scope)
+      walk.go({ kind: 'variable', position: expression.position, name: '__nixPath' }, scope)
       return
     case 'interpolation':
     case 'path-interpolation':
-      for (const part of expression.parts) go(part, scope)
+      for (const part of expression.parts) walk.go(part, scope)
       return
     case 'select':
-      go(expression.subject, scope)
-      if (expression.fallback !== undefined) go(expression.fallback, scope)
-      visitPath(expression.path, scope, go)
+      walk.go(expression.subject, scope)
+      if (expression.fallback !== undefined) walk.go(expression.fallback, scope)
+      visitPath(expression.path, scope, walk)
       return
     case 'has-attribute':
-      go(expression.subject, scope)
-      visitPath(expression.path, scope, go)
+      walk.go(expression.subject, scope)
+      visitPath(expression.path, scope, walk)
       return
-    case 'attributes': return visitBindings(expression.bindings, scope, expression.bindings.recursive ? boundBy(expression.bindings, scope) : scope, go)
+    case 'attributes': return visitBindings(expression.bindings, scope, expression.bindings.recursive ? boundBy(expression.bindings, scope) : scope, walk)
     case 'list':
-      for (const element of expression.elements) go(element, scope)
+      for (const element of expression.elements) walk.go(element, scope)
       return
     case 'lambda': {
       const { parameter } = expression
-      if (parameter.kind === 'name') return go(expression.body, bound([parameter.name], scope))
-      const names = parameter.formals.map((formal) => formal.name)
-      const inner = bound(parameter.name === undefined ? names : [...names, parameter.name], scope)
-      for (const formal of parameter.formals) if (formal.fallback !== undefined) go(formal.fallback, inner)
-      return go(expression.body, inner)
+      if (parameter.kind === 'name') {
+        walk.go(expression.body, bound(parameter.name, undefined, scope))
+        return
+      }
+      const inner = bound(parameter.name, namesOf(parameter.formals), scope)
+      for (const formal of parameter.formals) if (formal.fallback !== undefined) walk.go(formal.fallback, inner)
+      walk.go(expression.body, inner)
+      return
     }
     case 'call':
-      go(expression.callee, scope)
-      for (const argument of expression.arguments) go(argument, scope)
+      walk.go(expression.callee, scope)
+      for (const argument of expression.arguments) walk.go(argument, scope)
       return
     case 'let': {
       const inner = boundBy(expression.bindings, scope)
-      visitBindings(expression.bindings, scope, inner, go)
-      return go(expression.body, inner)
+      visitBindings(expression.bindings, scope, inner, walk)
+      walk.go(expression.body, inner)
+      return
     }
     case 'with':
-      go(expression.scope, scope)
-      return go(expression.body, { names: undefined, parent: scope, open: true })
+      walk.go(expression.scope, scope)
+      walk.go(expression.body, { only: undefined, names: undefined, parent: scope, open: true })
+      return
     case 'if':
-      go(expression.condition, scope)
-      go(expression.then, scope)
-      return go(expression.else, scope)
+      walk.go(expression.condition, scope)
+      walk.go(expression.then, scope)
+      walk.go(expression.else, scope)
+      return
     case 'assert':
-      go(expression.condition, scope)
-      return go(expression.body, scope)
-    case 'not': return go(expression.operand, scope)
-    case 'segment': return go(expression.segment.expression, scope)
+      walk.go(expression.condition, scope)
+      walk.go(expression.body, scope)
+      return
+    case 'not':
+      walk.go(expression.operand, scope)
+      return
+    case 'segment':
+      walk.go(expression.segment.expression, scope)
+      return
     case 'binary':
-      go(expression.left, scope)
-      return go(expression.right, scope)
+      walk.go(expression.left, scope)
+      walk.go(expression.right, scope)
+      return
   }
 }
 
-function visitPath(path: readonly AttributeName[], scope: Scope | undefined, go: Visitor): void {
-  for (const name of path) if (name.kind === 'dynamic') go(name.expression, scope)
+function visitPath(path: readonly AttributeName[], scope: Scope | undefined, walk: Walk): void {
+  for (const name of path) if (name.kind === 'dynamic') walk.go(name.expression, scope)
+}
+
+function bound(only: string | undefined, names: ReadonlySet<string> | undefined, parent: Scope | undefined): Scope {
+  return { only, names, parent, open: parent?.open ?? false }
+}
+
+function namesOf(named: readonly { readonly name: string }[]): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const { name } of named) names.add(name)
+  return names
 }
 
 function boundBy(bindings: Bindings, scope: Scope | undefined): Scope {
-  return bound(bindings.static.map((binding) => binding.name), scope)
+  return bound(undefined, namesOf(bindings.static), scope)
 }
 
-function visitBindings(bindings: Bindings, outer: Scope | undefined, inner: Scope | undefined, go: Visitor): void {
-  for (const source of bindings.inheritFrom) go(source, inner)
+function visitBindings(bindings: Bindings, outer: Scope | undefined, inner: Scope | undefined, walk: Walk): void {
+  for (const source of bindings.inheritFrom) walk.go(source, inner)
   for (const binding of bindings.static) {
-    if (binding.kind === 'plain') go(binding.value, inner)
-    else if (binding.kind === 'inherited') go(binding.value, outer)
+    if (binding.kind === 'plain') walk.go(binding.value, inner)
+    else if (binding.kind === 'inherited') walk.go(binding.value, outer)
   }
   for (const binding of bindings.dynamic) {
-    go(binding.name, inner)
-    go(binding.value, inner)
+    walk.go(binding.name, inner)
+    walk.go(binding.value, inner)
   }
 }
