@@ -7,7 +7,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -174,10 +174,14 @@ const newer = join(nixReference(), 'nix-instantiate')
 const instantiate = join(DROP_IN, 'nix-instantiate')
 const stock = await run('nix-instantiate', [...EVALUATE, every])
 const stockNewer = await run(newer, [...EVALUATE, every])
-// the engine's code cache is there after any first command
+// what the engine compiled is there after any first command
+process.env['NODE_COMPILE_CACHE'] ??= join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'firn/node')
+const [asSetOfOne, evalJobs] = [`{ one = ${set}.${attribute}; }`, join(DROP_IN, 'nix-eval-jobs')]
 await run(instantiate, [...EVALUATE, one])
+await run(evalJobs, ['--workers', '2', '--no-instantiate', '--expr', asSetOfOne])
+await resident(1, asSetOfOne, 1, [undefined])
 const firn = await run(instantiate, [...EVALUATE, every])
-const two = await run(join(DROP_IN, 'nix-eval-jobs'), ['--workers', '2', '--no-instantiate', '--expr', asSet])
+const two = await run(evalJobs, ['--workers', '2', '--no-instantiate', '--expr', asSet])
 if (stock.output !== firn.output || stock.output !== inOrder(two.output)) throw new Error('derivation paths differ')
 const [stockOne, firnOne] = [await run('nix-instantiate', [...EVALUATE, one]), await run(instantiate, [...EVALUATE, one])]
 let stockEdited = ''
