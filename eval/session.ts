@@ -12,7 +12,7 @@ import type { DerivationHash } from '../nix/derivation-hash.ts'
 import { Evaluator } from './evaluator.ts'
 import type { EvalIO } from './io.ts'
 import { showError } from './printing/errors.ts'
-import { autoCall, parseAttributePath, showAttributePath } from './runtime/auto-call.ts'
+import { autoCall, showAttributePath } from './runtime/auto-call.ts'
 import { EvaluationError } from './runtime/errors.ts'
 import { isDerivation } from './runtime/equality.ts'
 import { tracker } from './runtime/dependencies.ts'
@@ -20,10 +20,11 @@ import { noteTrace, type Trial } from './runtime/needs.ts'
 import { isList, showType } from './runtime/types.ts'
 import { force, Thunk } from './runtime/thunk.ts'
 import { resolveAggregates, type Aggregate } from './session/aggregates.ts'
-import { attempt, AttemptHistory, tryAhead, type Waiting } from './session/attempt.ts'
+import { attempt, tryAhead, type Waiting } from './session/attempt.ts'
 import { describeJob, jobOfDerivation, recursesInto } from './session/jobs.ts'
 import { rootOf, requestArguments, selectAttribute } from './session/request.ts'
 import type { Root } from './session/root.ts'
+import { memberOf, pathOf, placeOf, taskOf, type Task } from './session/task.ts'
 import { originName } from './syntax/position.ts'
 import { Attributes, type Slot, type Value } from './values/value.ts'
 
@@ -75,26 +76,6 @@ export interface SessionProgress {
 
 /** 'busy': stopped by the time limit, more can be done at once; 'idle': everything left waits for needs; 'finished': `finished` was emitted. */
 export type SweepOutcome = 'busy' | 'idle' | 'finished'
-
-interface Task {
-  /** Byte strings. */
-  readonly path: readonly string[]
-  /** Undefined for the value as a whole, which is selected first. */
-  readonly slot: Slot
-  /** The slot's value, called if it is a function; remembered over attempts. */
-  readonly called: Slot
-  /** Number among what was asked for. */
-  readonly root: number
-  /** How deep below what was asked for: the value itself is walked into unasked. */
-  readonly depth: number
-  readonly history: AttemptHistory
-  readonly waitsFor: Set<string>
-  /** What to try when one of these needs is met. */
-  readonly trials: Map<string, readonly Trial[]>
-  /** Needs that the last attempt ended with, and how many of all have been met since. */
-  width: number
-  met: number
-}
 
 /** Of the needs that a task waited for: with so many met it is tried as a whole. */
 const WHOLE_SHARE = 3 / 4
@@ -401,30 +382,6 @@ export class EvaluationSession {
   private wasShown(level: 'trace' | 'warn', text: string): boolean {
     const prepared = this.share === undefined || this.current === undefined ? undefined : this.roots[this.current.root]
     return this.current?.history.shows(level, text) === false || (prepared !== this.current && prepared?.history.shows(level, text) === false)
-  }
-}
-
-function placeOf({ root, path, depth }: Task): JobPlace {
-  return { root, names: path.slice(path.length - depth) }
-}
-
-function taskOf(path: readonly string[], slot: Slot, called: Slot, root: number, depth: number): Task {
-  return { path, slot, root, called, depth, history: new AttemptHistory(), waitsFor: new Set(), trials: new Map(), width: 0, met: 0 }
-}
-
-/** What another session found in this value. */
-function memberOf(value: Value, name: string): Slot {
-  const slot = value instanceof Attributes ? value.get(name) : isList(value) ? value[Number(name)] : undefined
-  if (slot === undefined) throw new EvaluationError('missing-attribute', `attribute '${name}' missing`)
-  return slot
-}
-
-/** The parts of what a user asked for; a path that does not parse fails when it is followed. */
-export function pathOf(text: string): readonly string[] {
-  try {
-    return parseAttributePath(text)
-  } catch {
-    return [text]
   }
 }
 

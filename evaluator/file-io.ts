@@ -7,7 +7,7 @@ import { Buffer } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { lstatSync, writeFileSync } from 'node:fs'
 import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from '../contract/fetch.ts'
-import type { EvaluatorMessage, Need, NeedAnswer } from '../contract/evaluations.ts'
+import type { Need, NeedAnswer } from '../contract/evaluations.ts'
 import { EvalIOError, NeedFailed, Suspended, type AddedDerivation, type EvalIO, type FileKind, type FileStatus } from '../eval/io.ts'
 import type { ObservableIO, ObservationKind } from '../eval/observed-io.ts'
 import { byteStringOfBytes } from '../nix/bytes.ts'
@@ -16,32 +16,11 @@ import { formatHash } from '../nix/hash.ts'
 import { narOfFile } from '../nix/nar-writer.ts'
 import { derivationName, makeFixedOutputPath, makeTextPath, parseStorePath } from '../nix/store-path.ts'
 import { ContentHashes } from './content-hashes.ts'
+import type { FileIOOptions } from './file-io-options.ts'
 import { LocalFiles } from './local-files.ts'
 import { nativePath, splitStorePath, textOfBytes } from './paths.ts'
 import { readSourceTree } from './source-tree.ts'
-
-/** What an evaluation adds to the store, in an order in which content comes before what refers to it. */
-export type StoreAddition = Extract<EvaluatorMessage, { readonly kind: 'source' | 'text' | 'derivation' | 'known-fetch' }>
-
-export interface FileIOOptions {
-  /** Folders in which store paths lie under their base names, asked in this order. */
-  readonly storeFolders: readonly string[]
-  readonly environment: ReadonlyMap<string, string>
-  /** Results that an evaluation keeps for its whole life: the time, unlocked fetches. */
-  readonly journal: Readonly<Record<string, unknown>>
-  /** What the time is where the journal doesn't say; else it is asked of the machine. */
-  readonly time?: number
-  /** A store path that nobody knows is asked for instead of being reported missing. */
-  readonly asksForUnknownPaths: boolean
-  /** A folder for the few contents that lie nowhere on disk yet must be ingested as files; asked for when first needed. */
-  readonly scratchFolder: () => string
-  /** Absent where nothing is to be written. */
-  readonly add?: (addition: StoreAddition) => void
-  readonly record: (key: string, value: unknown) => void
-  readonly trace: (level: 'trace' | 'warn', text: string) => void
-  /** Meets a need at once, where somebody waits for it anyway; undefined leaves it to whoever answers later. */
-  readonly answerNow?: (need: Need) => NeedAnswer | undefined
-}
+import { followLinks } from './store-links.ts'
 
 /** Where the content of a store path is. */
 type Place =
@@ -202,32 +181,11 @@ export class FileIO implements ObservableIO {
   }
 
   private withoutLinks(path: string): string | undefined {
-    let rest = path.split('/').slice(1)
-    let at = ''
-    for (let links = 0; rest.length > 0;) {
-      const next = `${at}/${rest[0]!}`
-      rest = rest.slice(1)
-      const place = next === '/nix' || next === '/nix/store' ? undefined : this.placeOf(next)
-      if (place === undefined || place.kind === 'text') {
-        at = next
-        continue
-      }
-      if (this.files.status(place.path)?.kind !== 'symlink') {
-        at = next
-        continue
-      }
-      if (++links > 100) return undefined
-      const target = this.files.readLink(place.path)
-      const joined = target.startsWith('/') ? target : `${at}/${target}`
-      const segments: string[] = []
-      for (const segment of joined.split('/')) {
-        if (segment === '..') segments.pop()
-        else if (segment !== '' && segment !== '.') segments.push(segment)
-      }
-      rest = [...segments, ...rest]
-      at = ''
-    }
-    if (at === path) return undefined
+    const at = followLinks(path, this.files, (next) => {
+      const place = this.placeOf(next)
+      return place?.kind === 'local' ? place.path : undefined
+    })
+    if (at === undefined || at === path) return undefined
     const place = this.find(at)
     return place.kind === 'local' ? place.path : undefined
   }

@@ -6,7 +6,7 @@ import { Buffer } from 'node:buffer'
 import { chmodSync, copyFileSync, existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { FirnError } from '../contract/errors.ts'
-import type { StoreAddition } from './file-io.ts'
+import type { StoreAddition } from './file-io-options.ts'
 import { nativePath } from './paths.ts'
 
 export class LocalStoreFolder {

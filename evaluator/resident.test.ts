@@ -11,7 +11,8 @@ import type { EvaluationArgument, EvaluationRequest, EvaluationSettings, Evaluat
 import { ResidentEvaluator } from '../eval/resident.ts'
 import { machine } from '../eval/runtime/machine.ts'
 import { EvaluationSession } from '../eval/session.ts'
-import { FileIO, type FileIOOptions } from './file-io.ts'
+import type { FileIOOptions } from './file-io-options.ts'
+import { FileIO } from './file-io.ts'
 import { SharedEvaluator } from './shared/handle.ts'
 import { spawnEvaluator } from './spawn.ts'
 
