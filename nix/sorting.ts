@@ -12,7 +12,8 @@ export interface SortedMap<T> {
 /** Up to this length, insertion is quicker. */
 const SHORT = 64
 
-function byBytes(a: string, b: string): number {
+/** Order of byte strings: code units are bytes, so JavaScript's order is Nix's. */
+export function byBytes(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 

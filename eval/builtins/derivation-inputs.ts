@@ -4,12 +4,11 @@
  */
 import type { PrintableDerivation } from '../../nix/derivation-printer.ts'
 import { parseDerivation } from '../../nix/derivation.ts'
-import { sortedUnique, sortInPlace, type SortedMap } from '../../nix/sorting.ts'
+import { byBytes, sortedUnique, sortInPlace, type SortedMap } from '../../nix/sorting.ts'
 import { derivationName, parseStorePath } from '../../nix/store-path.ts'
 import type { Evaluator } from '../evaluator.ts'
 import { guarded } from '../files.ts'
 import type { ContextElement } from '../values/context.ts'
-import { byBytes } from '../values/order.ts'
 import { DynamicInputs, isDynamic } from './dynamic-derivations.ts'
 
 /** Everything comes sorted. */

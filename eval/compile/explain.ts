@@ -7,7 +7,7 @@ import type { AttributePath, Bindings, Expression } from '../syntax/ast.ts'
 import { printAttributePath, printExpression } from '../syntax/print.ts'
 import type { Slot } from '../values/value.ts'
 import { PrimOp } from '../values/value.ts'
-import { byBytes } from '../values/order.ts'
+import { byBytes } from '../../nix/sorting.ts'
 import { FrameShape, resolve, Scope, type Place } from './scope.ts'
 
 /** A node of a tree to look at. Texts are byte strings. */

@@ -1,6 +1,6 @@
 /** Ring: eval. Attributes of things to fetch. Upstream counterpart: src/libfetchers/attrs.cc. */
 import { EvaluationError } from '../runtime/errors.ts'
-import { byBytes } from '../values/order.ts'
+import { byBytes } from '../../nix/sorting.ts'
 
 export type InputAttribute = string | number | boolean
 

@@ -2,7 +2,7 @@
  * Ring: eval. What can be fetched, as attributes (`{ type = "github"; owner = …; }`) and as an address (`github:…`). Upstream counterpart:
  * src/libfetchers/{fetchers,git,github,tarball,path,indirect,mercurial}.cc.
  */
-import { byBytes } from '../values/order.ts'
+import { byBytes } from '../../nix/sorting.ts'
 import { EvaluationError } from '../runtime/errors.ts'
 import { requiredText, showAttributes, typeOfInput, without, type Input } from './attributes.ts'
 import { SCHEMES, type Scheme } from './schemes.ts'

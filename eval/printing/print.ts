@@ -4,7 +4,7 @@
  */
 import { originName } from '../syntax/position.ts'
 import { formatFloat, printAttributeName, printStringLiteral } from '../text/printing.ts'
-import { byBytes } from '../values/order.ts'
+import { byBytes } from '../../nix/sorting.ts'
 import { Attributes, ContextString, Float, Lambda, PartialPrimOp, PathValue, PrimOp, type Slot, type Value } from '../values/value.ts'
 import { isDelayed, isWaiting, settled, Thunk } from '../runtime/thunk.ts'
 import { inGuillemets } from './guillemets.ts'

@@ -6,7 +6,7 @@ import { force, isDelayed, settled } from '../runtime/thunk.ts'
 import { isString, textOf } from '../runtime/types.ts'
 import type { ContextBuilder } from '../values/context.ts'
 import type { Location } from '../values/location.ts'
-import { byBytes } from '../values/order.ts'
+import { byBytes } from '../../nix/sorting.ts'
 import { placeAt } from '../values/places.ts'
 import { Attributes, ContextString, Float, Lambda, PathValue, type List, type Slot } from '../values/value.ts'
 

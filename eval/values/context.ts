@@ -2,8 +2,7 @@
  * Ring: eval. String contexts: what a string refers to, so that a derivation that uses it gets it as an input.
  * Upstream counterpart: src/libexpr/value/context.cc. Elements are interned, so that merging compares numbers.
  */
-import { sortInPlace } from '../../nix/sorting.ts'
-import { byBytes } from './order.ts'
+import { byBytes, sortInPlace } from '../../nix/sorting.ts'
 
 export interface ContextElement {
   /** `opaque`: a store path; `deep`: a derivation with all its outputs and closure (`=drv`); `built`: an output (`!out!drv`). */

@@ -2,7 +2,7 @@
  * Ring: eval. Layouts: the names of an attribute set, in order. Sets with the same names share one, however they came about, so that `//` is a copy
  * along a plan made once, and a selection is a comparison and a load. Where attributes were defined is beside it (places.ts).
  */
-import { byBytes } from './order.ts'
+import { byBytes } from '../../nix/sorting.ts'
 import type { Sources } from './places.ts'
 
 export interface MergePlan {
