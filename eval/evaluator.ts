@@ -8,7 +8,6 @@ import type { CompletedDerivation } from '../nix/derivation-completion.ts'
 import type { DerivationHash } from '../nix/derivation-hash.ts'
 import { derivationHash } from '../nix/derivation-hash.ts'
 import { parseDerivation } from '../nix/derivation.ts'
-import { upstreamPlaceholder } from '../nix/placeholder.ts'
 import { derivationName, parseStorePath } from '../nix/store-path.ts'
 import { COMPILER } from './compile/expression.ts'
 import { FrameShape, Scope, type Context } from './compile/scope.ts'
@@ -25,7 +24,6 @@ import type { Host } from './runtime/host.ts'
 import { machine, markMachine, MAX_CALL_DEPTH, restoreMachine } from './runtime/machine.ts'
 import { Memo } from './runtime/memo.ts'
 import { Recall } from './runtime/recall.ts'
-import { speculate } from './runtime/speculate.ts'
 import { Thunk, type Code } from './runtime/thunk.ts'
 import { ParseError } from './syntax/errors.ts'
 import type { ParsedFile, SourceFile } from './syntax/ast.ts'
@@ -34,7 +32,7 @@ import { canonicalPath } from './syntax/paths.ts'
 import { findUndefinedVariable } from './syntax/scope.ts'
 import { segmented } from './syntax/segments.ts'
 import { Location } from './values/location.ts'
-import { printContextElement, singleContext, type StringContext } from './values/context.ts'
+import { singleContext, type StringContext } from './values/context.ts'
 import { layoutOfSorted } from './values/layout.ts'
 import { Attributes, Lambda, type Frame, type Slot, type Value } from './values/value.ts'
 
@@ -243,35 +241,6 @@ export class Evaluator implements Host {
     if (location?.source.origin.kind !== 'file') return null
     const { path } = location.source.origin
     return new Attributes(POSITION, [new Thunk(COLUMN, location), path, new Thunk(LINE, location)])
-  }
-
-  /** Makes what a string refers to readable, or suspends. Gives the texts to replace in the string: placeholders of outputs whose paths are known now. */
-  realiseContext(context: StringContext | undefined): ReadonlyMap<string, string> {
-    const rewrites = new Map<string, string>()
-    if (context === undefined) return rewrites
-    const outputs = new Map<string, string[]>()
-    for (const element of context.elements) {
-      if (element.kind !== 'built') continue
-      if (element.path.startsWith('!')) throw new EvaluationError('eval', `cannot build '${printContextElement(element)}' during evaluation: its derivation has to be built first`)
-      const known = outputs.get(element.path)
-      if (known === undefined) outputs.set(element.path, [element.output])
-      else known.push(element.output)
-    }
-    if (outputs.size === 0) return rewrites
-    if (!this.settings.allowImportFromDerivation) {
-      const [drvPath, [output]] = [...outputs][0]! as [string, [string]]
-      throw new EvaluationError('eval', `cannot build '${drvPath}^${output}' during evaluation because the option 'allow-import-from-derivation' is disabled`)
-    }
-    const wanted = [...outputs]
-    speculate(wanted.length, (i) => {
-      const [drvPath, names] = wanted[i]!
-      const paths = guarded(drvPath, () => this.io.realise(drvPath, names))
-      for (const [output, path] of paths) {
-        this.files.allow(path)
-        rewrites.set(upstreamPlaceholder(drvPath, output), path)
-      }
-    })
-    return rewrites
   }
 
   /** Makes sure that a store path is valid, or suspends. */

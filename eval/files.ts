@@ -124,20 +124,25 @@ function missing(path: string): EvaluationError {
   return new EvaluationError('eval', `path '${path}' does not exist`)
 }
 
-/** What EvalIO throws, in Nix's words. Suspensions pass. */
+/** Does what EvalIO does; errors are in Nix's words. */
 export function guarded<T>(path: string, work: () => T): T {
   try {
     return work()
   } catch (error) {
-    if (error instanceof Suspended) noteNeed(error.need)
-    if (error instanceof NeedFailed) throw new EvaluationError('need-failed', error.message, { needs: [error.key], cause: error })
-    if (!(error instanceof EvalIOError)) throw error
-    switch (error.kind) {
-      case 'missing': throw missing(path)
-      case 'not-a-directory': throw new EvaluationError('eval', `'${path}' is not a directory`, { cause: error })
-      case 'is-a-directory': throw new EvaluationError('eval', 'reading from file: Is a directory', { cause: error })
-      case 'forbidden': throw new EvaluationError('restricted', error.message, { cause: error })
-      default: throw new EvaluationError('eval', error.message, { cause: error })
-    }
+    throw inNixWords(path, error)
+  }
+}
+
+/** What EvalIO threw, as an evaluation throws it. A suspension is noted, and stays what it is. */
+export function inNixWords(path: string, error: unknown): unknown {
+  if (error instanceof Suspended) noteNeed(error.need)
+  if (error instanceof NeedFailed) return new EvaluationError('need-failed', error.message, { needs: [error.key], cause: error })
+  if (!(error instanceof EvalIOError)) return error
+  switch (error.kind) {
+    case 'missing': return missing(path)
+    case 'not-a-directory': return new EvaluationError('eval', `'${path}' is not a directory`, { cause: error })
+    case 'is-a-directory': return new EvaluationError('eval', 'reading from file: Is a directory', { cause: error })
+    case 'forbidden': return new EvaluationError('restricted', error.message, { cause: error })
+    default: return new EvaluationError('eval', error.message, { cause: error })
   }
 }

@@ -5,6 +5,8 @@
  */
 import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from '../contract/fetch.ts'
 import type { Need } from '../contract/evaluations.ts'
+import type { DerivationOutput } from '../nix/derivation.ts'
+import type { SortedMap } from '../nix/sorting.ts'
 
 export type FileKind = 'regular' | 'directory' | 'symlink' | 'unknown'
 
@@ -89,6 +91,7 @@ export interface AddedDerivation {
   readonly drvPath: string
   /** Its input derivations and sources. */
   readonly references: readonly string[]
+  readonly outputs: SortedMap<DerivationOutput>
   /** Its text, in memory that is used again: good until the next is printed. */
   aterm(): Uint8Array
 }

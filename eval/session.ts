@@ -257,6 +257,7 @@ export class EvaluationSession {
   private try(task: Task): void {
     this.current = task
     const children: Task[] = []
+    this.evaluator.recall.again = task.width > 0
     const outcome = attempt(task.history, () => this.visit(task, children))
     this.current = undefined
     switch (outcome.kind) {
@@ -290,6 +291,7 @@ export class EvaluationSession {
     for (let trial: Trial | undefined = first; this.waiting.has(task); trial = trial.group.parent) {
       if (trial === undefined) return this.awake(task)
       this.current = task
+      this.evaluator.recall.again = true
       const found = tryAhead(task.history, trial)
       this.current = undefined
       this.park(task, found)
@@ -298,7 +300,10 @@ export class EvaluationSession {
   }
 
   private park(task: Task, { needs, trials }: Waiting): void {
-    for (const [key, more] of trials) task.trials.set(key, [...task.trials.get(key) ?? [], ...more])
+    for (const [key, more] of trials) {
+      const before = task.trials.get(key)
+      task.trials.set(key, before === undefined ? more : [...before, ...more])
+    }
     // A need that was answered before and still suspends is asked for again: the EvalIO lost it.
     const fresh = needs.filter((need) => !this.announced.has(need.key) || this.answered.has(need.key))
     for (const need of needs) {

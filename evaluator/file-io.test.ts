@@ -8,6 +8,7 @@ import { EvalIOError, NeedFailed, Suspended } from '../eval/io.ts'
 import type { FileIOOptions, StoreAddition } from './file-io-options.ts'
 import { FileIO } from './file-io.ts'
 import { LocalStoreFolder } from './local-store.ts'
+import type { DerivationOutput } from '../nix/derivation.ts'
 
 const TREE = '/nix/store/dyprvizg0j09jgzbrcr267xjj9dyawzp-tree'
 const KEPT = '/nix/store/vypn523xnwbisqcqcsrrlz0mb106l3s0-kept'
@@ -160,7 +161,8 @@ describe('needs', () => {
     const io = open()
     const [out, dev] = ['bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-x', 'cccccccccccccccccccccccccccccccc-x-dev']
     const drv = '/nix/store/dddddddddddddddddddddddddddddddd-x.drv'
-    io.addDerivation({ drvPath: drv, references: [], aterm: () => Buffer.from(`Derive([("dev","/nix/store/${dev}","",""),("out","/nix/store/${out}","","")],[],[],"x86_64-linux","/bin/sh",[],[])`) })
+    const outputs = { keys: ['dev', 'out'], values: [dev, out].map((name): DerivationOutput => ({ kind: 'input-addressed', path: `/nix/store/${name}` })) }
+    io.addDerivation({ drvPath: drv, references: [], outputs, aterm: () => Buffer.from(`Derive([("dev","/nix/store/${dev}","",""),("out","/nix/store/${out}","","")],[],[],"x86_64-linux","/bin/sh",[],[])`) })
     const need = needOf(() => io.realise(drv, ['out', 'dev']))
     assert.deepEqual(need.kind === 'realise' && need.outputs, ['out', 'dev'])
     for (const name of [out, dev]) mkdirSync(join(folder, 'store', name))

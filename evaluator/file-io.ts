@@ -11,7 +11,7 @@ import type { Need, NeedAnswer } from '../contract/evaluations.ts'
 import { EvalIOError, NeedFailed, Suspended, type AddedDerivation, type EvalIO, type FileKind, type FileStatus } from '../eval/io.ts'
 import type { ObservableIO, ObservationKind } from '../eval/observed-io.ts'
 import { byteStringOfBytes } from '../nix/bytes.ts'
-import { parseDerivation } from '../nix/derivation.ts'
+import { parseDerivation, type DerivationOutput } from '../nix/derivation.ts'
 import { formatHash } from '../nix/hash.ts'
 import { narOfFile } from '../nix/nar-writer.ts'
 import { derivationName, makeFixedOutputPath, makeTextPath, parseStorePath } from '../nix/store-path.ts'
@@ -343,19 +343,24 @@ export class FileIO implements ObservableIO {
   }
 
   realise(drvPath: string, outputs: readonly string[]): ReadonlyMap<string, string> {
-    const derivation = parseDerivation(this.readDerivation(drvPath), derivationName(parseStorePath(drvPath)))
     const paths = new Map<string, string>()
     const missing: string[] = []
     for (const name of outputs) {
-      const output = derivation.outputs.get(name)
+      const output = this.outputOf(drvPath, name)
       if (output === undefined) throw new NeedFailed(realiseKey(drvPath, [name]), `derivation '${drvPath}' does not have an output named '${name}'`)
-      if (!('path' in output)) paths.set(name, this.resolvedOutput(drvPath, name))
-      else if (this.storePlace(output.path) === undefined) missing.push(name)
-      else paths.set(name, output.path)
+      const path = 'path' in output ? output.path : this.resolvedOutput(drvPath, name)
+      paths.set(name, path)
+      if ('path' in output && this.storePlace(path) === undefined) missing.push(name)
     }
     if (missing.length > 0) this.obtain({ kind: 'realise', key: realiseKey(drvPath, missing), drvPath, outputs: missing })
-    for (const name of missing) paths.set(name, (derivation.outputs.get(name) as { readonly path: string }).path)
     return paths
+  }
+
+  private outputOf(drvPath: string, name: string): DerivationOutput | undefined {
+    const known = this.derivations.get(drvPath)
+    if (typeof known !== 'object') return parseDerivation(this.readDerivation(drvPath), derivationName(parseStorePath(drvPath))).outputs.get(name)
+    const index = known.outputs.keys.indexOf(name)
+    return index < 0 ? undefined : known.outputs.values[index]
   }
 
   /** The path of an output that no derivation names beforehand. Asked for one by one, since an answer tells one path. */

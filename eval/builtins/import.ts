@@ -2,11 +2,10 @@
 import { derivationName, isStorePath, parseStorePath } from '../../nix/store-path.ts'
 import { parseDerivation } from '../../nix/derivation.ts'
 import { upstreamPlaceholder } from '../../nix/placeholder.ts'
-import { rewriteString } from '../../nix/rewriting.ts'
 import type { Evaluator } from '../evaluator.ts'
 import { guarded } from '../files.ts'
+import { realised } from '../realise.ts'
 import { call1, callSite } from '../runtime/call.ts'
-import { Suspended } from '../io.ts'
 import { coerceToPath } from '../runtime/coerce.ts'
 import { forceAttributes } from '../runtime/expect.ts'
 import { NO_SITE } from '../runtime/site.ts'
@@ -21,19 +20,11 @@ export const BUILTIN_FETCHURL = '/__corepkgs__/fetchurl.nix'
 
 /** The path a value stands for, with everything it refers to made readable; may suspend. Symlinks are not followed. */
 export function realisePath(evaluator: Evaluator, slot: Slot): string {
-  const argument = evaluator.recall.meet(slot)
+  const { recall } = evaluator
+  const argument = recall.meet(slot)
   const context = new ContextBuilder()
   const path = coerceToPath(evaluator, slot, context, 'while realising the context of a path', NO_SITE)
-  const built = context.build()
-  if (built === undefined) return path
-  let rewrites: ReadonlyMap<string, string>
-  try {
-    rewrites = evaluator.realiseContext(built)
-  } catch (error) {
-    if (error instanceof Suspended && argument !== undefined) evaluator.recall.note(error.need.key, argument)
-    throw error
-  }
-  return rewrites.size === 0 ? path : rewriteString(path, rewrites)
+  return realised(evaluator, path, context.build(), argument && ((need) => recall.note(need.key, argument)))
 }
 
 function importPath(evaluator: Evaluator, slot: Slot, scope: Slot | undefined): Value {

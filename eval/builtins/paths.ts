@@ -3,6 +3,7 @@ import { byteStringOfBytes } from '../../nix/bytes.ts'
 import { formatHash, hashBytes } from '../../nix/hash.ts'
 import type { Evaluator } from '../evaluator.ts'
 import type { FileKind } from '../io.ts'
+import { realised } from '../realise.ts'
 import { callSite } from '../runtime/call.ts'
 import { coerceToPath, coerceToString } from '../runtime/coerce.ts'
 import { EvaluationError } from '../runtime/errors.ts'
@@ -10,7 +11,6 @@ import { forceAttributes, forceList, forcePlainString, requireAttribute } from '
 import { force, Thunk } from '../runtime/thunk.ts'
 import { isString, textOf } from '../runtime/types.ts'
 import { canonicalPath } from '../syntax/paths.ts'
-import { rewriteString } from '../../nix/rewriting.ts'
 import { ContextBuilder, singleContext } from '../values/context.ts'
 import { attributesOf } from '../values/make.ts'
 import { PathValue, stringValue, type Slot, type Value } from '../values/value.ts'
@@ -84,7 +84,7 @@ function findFile(evaluator: Evaluator, list: Slot, wanted: Slot): Value {
     const prefix = prefixSlot === undefined ? '' : forcePlainString(prefixSlot, 'while evaluating the `prefix` attribute of an element of the list passed to builtins.findFile', site)
     const context = new ContextBuilder()
     const path = coerceToString(evaluator, requireAttribute(attributes, 'path', 'in an element of the __nixPath'), context, { more: false, copy: false, doing: 'while evaluating the `path` attribute of an element of the list passed to builtins.findFile' }, site)
-    return { prefix, path: rewriteString(path, evaluator.realiseContext(context.build())) }
+    return { prefix, path: realised(evaluator, path, context.build()) }
   })
   const name = forcePlainString(wanted, 'while evaluating the second argument passed to builtins.findFile', site)
   for (const { prefix, path } of entries) {

@@ -1,10 +1,10 @@
 /** Ring: eval. What is added to the store while evaluating: `path filterSource toFile storePath`. */
 import { makeFixedOutputPath, isStorePath } from '../../nix/store-path.ts'
 import { parseHash } from '../../nix/hash.ts'
-import { rewriteString } from '../../nix/rewriting.ts'
 import type { Evaluator } from '../evaluator.ts'
 import { guarded } from '../files.ts'
 import type { FileKind } from '../io.ts'
+import { realised } from '../realise.ts'
 import { call2, callSite } from '../runtime/call.ts'
 import { coerceToPath } from '../runtime/coerce.ts'
 import { EvaluationError } from '../runtime/errors.ts'
@@ -36,7 +36,7 @@ function addPath(evaluator: Evaluator, addition: Addition, site: Site): Value {
 
 function addPathTraced(evaluator: Evaluator, addition: Addition, site: Site): Value {
   const { name, method, filter, hash, context } = addition
-  const path = rewriteString(addition.path, evaluator.realiseContext(context))
+  const path = realised(evaluator, addition.path, context)
   let expected: string | undefined
   if (hash !== undefined) {
     const parsed = parseHash(hash, 'sha256')

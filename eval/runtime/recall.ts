@@ -37,11 +37,13 @@ export class Recall {
   /** By code, apart from each other those whose needs have been answered and those who wait: the former are wanted sooner. */
   private readonly answered = new Map<Code, Set<Argument>>()
   private readonly waiting = new Map<Code, Set<Argument>>()
+  /** Whether something is tried again. What is tried first can have met nothing that waits. */
+  again = false
 
   /** Call before the argument of an import is forced. It may have a value then. Gives what to note if the import waits. */
   meet(slot: Slot): Argument | undefined {
     if (!(slot instanceof Thunk) || slot.value !== undefined) return undefined
-    const known = find(this.answered.get(slot.code!), slot) ?? find(this.waiting.get(slot.code!), slot)
+    const known = find(this.answered.get(slot.code!), slot) ?? (this.again ? find(this.waiting.get(slot.code!), slot) : undefined)
     if (known === undefined) return { thunk: slot, picture: picture(slot, DEPTH, new Pictures()) as ThunkPicture }
     adopt(slot, known.thunk)
     this.answered.get(known.picture.code)?.delete(known)

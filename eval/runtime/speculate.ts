@@ -13,6 +13,8 @@ export const speculation = { budget: 0 }
 
 /** Does `work` for 0 … count-1; if one suspends, tries those after it, then suspends. */
 export function speculate(count: number, work: (index: number) => void): void {
+  // there is nothing beside it, and what is around it is as good a trial
+  if (count === 1) return work(0)
   const { forcing, depth, speculating } = machine
   const groups = markGroups()
   let index = 0

@@ -22,7 +22,7 @@ export interface Task {
   readonly waitsFor: Set<string>
   /** What to try when one of these needs is met. */
   readonly trials: Map<string, readonly Trial[]>
-  /** Needs that the last attempt ended with, and how many of all have been met since. */
+  /** Needs that the last attempt ended with, 0 before the first, and how many of all have been met since. */
   width: number
   met: number
 }
