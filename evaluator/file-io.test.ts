@@ -169,6 +169,18 @@ describe('needs', () => {
     assert.deepEqual([...io.realise(drv, ['out', 'dev'])], [['out', `/nix/store/${out}`], ['dev', `/nix/store/${dev}`]])
   })
 
+  test('outputs of a derivation that lies in the store', () => {
+    const io = open()
+    const drv = 'abababababababababababababababab-read.drv'
+    const [out, dev] = ['acacacacacacacacacacacacacacacac-read', 'adadadadadadadadadadadadadadadad-read-dev']
+    writeFileSync(join(folder, 'store', drv), `Derive([("dev","/nix/store/${dev}","",""),("out","/nix/store/${out}","","")],[],[],"x86_64-linux","/bin/sh",[],[])`)
+    mkdirSync(join(folder, 'store', out))
+    assert.deepEqual([...io.realise(`/nix/store/${drv}`, ['out'])], [['out', `/nix/store/${out}`]])
+    const need = needOf(() => io.realise(`/nix/store/${drv}`, ['out', 'dev']))
+    assert.deepEqual(need.kind === 'realise' && need.outputs, ['dev'])
+    assert.throws(() => io.realise(`/nix/store/${drv}`, ['man']), NeedFailed)
+  })
+
   test('links within the store lead to where the store really is', () => {
     const io = open()
     const [from, to] = ['eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee-from', 'ffffffffffffffffffffffffffffffff-to']

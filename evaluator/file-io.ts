@@ -10,13 +10,12 @@ import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from '../contra
 import type { Need, NeedAnswer } from '../contract/evaluations.ts'
 import { EvalIOError, NeedFailed, Suspended, type AddedDerivation, type EvalIO, type FileKind, type FileStatus } from '../eval/io.ts'
 import type { ObservableIO, ObservationKind } from '../eval/observed-io.ts'
-import { byteStringOfBytes } from '../nix/bytes.ts'
-import { parseDerivation, type DerivationOutput } from '../nix/derivation.ts'
 import { formatHash } from '../nix/hash.ts'
 import { narOfFile } from '../nix/nar-writer.ts'
-import { derivationName, makeFixedOutputPath, makeTextPath, parseStorePath } from '../nix/store-path.ts'
+import { makeFixedOutputPath, makeTextPath } from '../nix/store-path.ts'
 import { ContentHashes } from './content-hashes.ts'
 import type { FileIOOptions } from './file-io-options.ts'
+import { KnownDerivations } from './known-derivations.ts'
 import { LocalFiles } from './local-files.ts'
 import { nativePath, splitStorePath, textOfBytes } from './paths.ts'
 import { readSourceTree } from './source-tree.ts'
@@ -31,8 +30,7 @@ export class FileIO implements ObservableIO {
   private options: FileIOOptions
   private files = new LocalFiles()
   private readonly places = new Map<string, Place>()
-  /** Texts that were read, and derivations that this evaluation made. */
-  private readonly derivations = new Map<string, string | AddedDerivation>()
+  private readonly derivations = new KnownDerivations((drvPath) => Buffer.from(this.readFile(drvPath)).toString('latin1'))
   private readonly knownReferences = new Map<string, readonly string[]>()
   private readonly fetches = new Map<string, FetchRequest>()
   private readonly unlocked = new Map<string, UnlockedFetchResult>()
@@ -221,8 +219,7 @@ export class FileIO implements ObservableIO {
   private storePlace(storePath: string): Place | undefined {
     const known = this.places.get(storePath)
     if (known !== undefined) return known
-    const derivation = this.derivations.get(storePath)
-    if (derivation !== undefined) return { kind: 'text', content: this.readDerivation(storePath) }
+    if (this.derivations.has(storePath)) return { kind: 'text', content: this.derivations.text(storePath) }
     const baseName = storePath.slice('/nix/store/'.length)
     for (const folder of this.options.storeFolders) {
       const path = `${folder}/${baseName}`
@@ -329,24 +326,18 @@ export class FileIO implements ObservableIO {
 
   addDerivation(derivation: AddedDerivation): void {
     const { drvPath, references } = derivation
-    if (this.derivations.has(drvPath)) return
-    this.derivations.set(drvPath, derivation)
-    this.options.add?.({ kind: 'derivation', drvPath, aterm: derivation.aterm(), references })
+    if (this.derivations.add(derivation)) this.options.add?.({ kind: 'derivation', drvPath, aterm: derivation.aterm(), references })
   }
 
   readDerivation(drvPath: string): string {
-    const known = this.derivations.get(drvPath)
-    if (known !== undefined) return typeof known === 'string' ? known : byteStringOfBytes(known.aterm())
-    const aterm = Buffer.from(this.readFile(drvPath)).toString('latin1')
-    this.derivations.set(drvPath, aterm)
-    return aterm
+    return this.derivations.text(drvPath)
   }
 
   realise(drvPath: string, outputs: readonly string[]): ReadonlyMap<string, string> {
     const paths = new Map<string, string>()
     const missing: string[] = []
     for (const name of outputs) {
-      const output = this.outputOf(drvPath, name)
+      const output = this.derivations.output(drvPath, name)
       if (output === undefined) throw new NeedFailed(realiseKey(drvPath, [name]), `derivation '${drvPath}' does not have an output named '${name}'`)
       const path = 'path' in output ? output.path : this.resolvedOutput(drvPath, name)
       paths.set(name, path)
@@ -354,13 +345,6 @@ export class FileIO implements ObservableIO {
     }
     if (missing.length > 0) this.obtain({ kind: 'realise', key: realiseKey(drvPath, missing), drvPath, outputs: missing })
     return paths
-  }
-
-  private outputOf(drvPath: string, name: string): DerivationOutput | undefined {
-    const known = this.derivations.get(drvPath)
-    if (typeof known !== 'object') return parseDerivation(this.readDerivation(drvPath), derivationName(parseStorePath(drvPath))).outputs.get(name)
-    const index = known.outputs.keys.indexOf(name)
-    return index < 0 ? undefined : known.outputs.values[index]
   }
 
   /** The path of an output that no derivation names beforehand. Asked for one by one, since an answer tells one path. */
@@ -379,8 +363,7 @@ export class FileIO implements ObservableIO {
   }
 
   references(storePath: string): readonly string[] | undefined {
-    const derivation = this.derivations.get(storePath)
-    return typeof derivation === 'object' ? derivation.references : this.knownReferences.get(storePath)
+    return this.derivations.references(storePath) ?? this.knownReferences.get(storePath)
   }
 
   mentionFetch(storePath: string, request: FetchRequest): void {
