@@ -29,12 +29,12 @@ export function realised(evaluator: Evaluator, text: string, context: StringCont
   const rewrites = PLACEHOLDER.test(text) ? new Map<string, string>() : undefined
   const all = [...wanted]
   let first = awaited
+  const tell = (need: Need): void => {
+    first?.(need)
+    first = undefined
+  }
   speculate(all.length, (i) => {
     const [drvPath, names] = all[i]!
-    const tell = (need: Need): void => {
-      first?.(need)
-      first = undefined
-    }
     for (const [output, path] of outputPaths(evaluator, drvPath, names, tell)) {
       evaluator.files.allow(path)
       rewrites?.set(upstreamPlaceholder(drvPath, output), path)

@@ -37,7 +37,7 @@ export class Recall {
   /** By code, apart from each other those whose needs have been answered and those who wait: the former are wanted sooner. */
   private readonly answered = new Map<Code, Set<Argument>>()
   private readonly waiting = new Map<Code, Set<Argument>>()
-  /** Whether something is tried again. What is tried first can have met nothing that waits. */
+  /** Whether something is tried again. What is tried for the first time has met none of what waits: comparing would find nothing. */
   again = false
 
   /** Call before the argument of an import is forced. It may have a value then. Gives what to note if the import waits. */
