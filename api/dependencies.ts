@@ -7,7 +7,7 @@ import type { Store } from '../store/open.ts'
 import type { ApiMetrics } from './metrics.ts'
 
 export interface ApiDependencies {
-  readonly settings: Pick<Settings, 'api' | 'cache' | 'evaluator' | 'signIn'>
+  readonly settings: Pick<Settings, 'api' | 'cache' | 'evaluator' | 'notifications' | 'signIn'>
   readonly version: string
   readonly database: FarmDatabase
   readonly store: ApiStore

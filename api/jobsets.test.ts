@@ -10,7 +10,7 @@ import { startTestApi, stopTemporal, type TestApi } from './testing/api.ts'
 import { addEvaluation, addInput, addJob, addNode } from './testing/farm-rows.ts'
 
 let farm: TestApi
-before(async () => { farm = await startTestApi() })
+before(async () => { farm = await startTestApi({ settings: { notifications: { hosts: ['*.example.org'] } } }) })
 after(async () => {
   await farm.close()
   await stopTemporal()
@@ -52,6 +52,8 @@ describe('projects and jobsets', () => {
     assert.match(await put({ inputs: { src: { kind: 'git', url: '--upload-pack=evil' } } }), /^400 /)
     assert.match(await put({ schedule: ['whenever you like'] }), /^422 .*no cron expression/)
     assert.match(await put({ settings: { mode: 'impure' } }), /^403 /)
+    assert.match(await put({ notifications: [{ kind: 'webhook', url: 'http://127.0.0.1:8080/' }] }), /^422 127\.0\.0\.1:8080 is not among the hosts that this farm sends to: \*\.example\.org/)
+    assert.match(await put({ notifications: [{ kind: 'gitea', input: 'src', credential: 'forge', api: 'https://forge.example.com/api/v1' }] }), /^422 forge\.example\.com is not among/)
     assert.equal((await farm.send('PUT', '/api/v1/projects/..%2Fx', {})).status, 404)
   })
 

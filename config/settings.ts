@@ -181,6 +181,10 @@ export function settingsSchema(machine: Machine) {
       from: text().optional().meta(note('Address that mail comes from.', { example: '"Firn <firn@example.org>"' })),
     }).prefault({}).meta(note('Mail of how evaluations ended.')),
 
+    notifications: z.strictObject({
+      hosts: list().default([]).meta(note('Hosts that webhooks and commit statuses may be sent to, `*.example.org` for all below one, with a port where it is not the scheme\'s own. Empty: any. Whoever may define a jobset can make the farm ask them.', { example: '["api.github.com", "*.example.org"]' })),
+    }).prefault({}).meta(note('News of evaluations to webhooks and forges.')),
+
     cache: z.strictObject({
       keyFile: text().default(under('keys/cache.secret')).meta(note('Key that signs what the farm serves (`name:base64`, as `nix-store --generate-binary-cache-key` makes them). Made on first start.')),
       open: flag().default(true).meta(note('Serve the binary cache to anybody, also where the API asks for tokens.')),

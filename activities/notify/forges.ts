@@ -8,7 +8,7 @@ import { FirnError } from '../../contract/errors.ts'
 import type { Jobset, Notification } from '../../contract/jobsets.ts'
 import { repositoryOf } from '../../contract/repositories.ts'
 import { fatalError } from '../../state/evaluations.ts'
-import { send } from './send.ts'
+import type { Send } from './send.ts'
 import type { Summary } from './summary.ts'
 
 export type ForgeNotification = Extract<Notification, { kind: 'github' | 'gitea' | 'gitlab' }>
@@ -31,8 +31,8 @@ interface Commit {
 /** GitHub's limit; the others allow more. */
 const DESCRIPTION_CHARACTERS = 140
 
-export async function writeStatuses(target: ForgeNotification, summary: Summary, jobset: Jobset, secret: string): Promise<void> {
-  const commit = commitOf(target, summary, jobset, secret)
+export async function writeStatuses(send: Send, target: ForgeNotification, summary: Summary, jobset: Jobset, secret: string): Promise<void> {
+  const commit = commitOf(send, target, summary, jobset, secret)
   const context = target.context ?? `firn/${summary.evaluation.project}/${summary.evaluation.jobset}`
   await commit.write({ context, state: stateOf(summary), description: summary.text, url: summary.url })
   if (!summary.ended) return
@@ -50,7 +50,7 @@ function stateOf({ evaluation, ended, jobs }: Summary): State {
   return evaluation.state === 'succeeded' && jobs.failed + jobs.errors === 0 ? 'success' : 'failure'
 }
 
-function commitOf(target: ForgeNotification, { evaluation }: Summary, jobset: Jobset, secret: string): Commit {
+function commitOf(send: Send, target: ForgeNotification, { evaluation }: Summary, jobset: Jobset, secret: string): Commit {
   // a flake's own input has no name in the jobset
   const input = evaluation.inputs[target.input] ?? (jobset.source.kind === 'flake' ? evaluation.inputs['flake'] : undefined)
   const revision = input?.revision
@@ -59,7 +59,7 @@ function commitOf(target: ForgeNotification, { evaluation }: Summary, jobset: Jo
   const path = target.repository ?? found?.path
   if (path === undefined) throw new FirnError('invalid-input', `commit status: the repository can't be told from the address of input '${target.input}'; set 'repository'`)
   const base = (target.api ?? apiOf(target.kind, found?.host)).replace(/\/+$/, '')
-  return target.kind === 'gitlab' ? gitlab(base, path, revision, secret) : likeGithub(target.kind, base, path, revision, secret)
+  return target.kind === 'gitlab' ? gitlab(send, base, path, revision, secret) : likeGithub(send, target.kind, base, path, revision, secret)
 }
 
 function apiOf(kind: ForgeNotification['kind'], host: string | undefined): string {
@@ -83,7 +83,7 @@ function failing(statuses: readonly { readonly context: string; readonly state: 
 }
 
 /** Gitea took over GitHub's way, with words of its own. */
-function likeGithub(kind: 'github' | 'gitea', base: string, path: string, revision: string, secret: string): Commit {
+function likeGithub(send: Send, kind: 'github' | 'gitea', base: string, path: string, revision: string, secret: string): Commit {
   const headers: Record<string, string> = kind === 'github' ? { 'authorization': `Bearer ${secret}`, 'accept': 'application/vnd.github+json', 'x-github-api-version': '2022-11-28' } : { authorization: `token ${secret}`, accept: 'application/json' }
   const what = `commit status of ${path}@${revision.slice(0, 12)}`
   const repository = `${base}/repos/${path.split('/').map(encodeURIComponent).join('/')}`
@@ -105,7 +105,7 @@ function likeGithub(kind: 'github' | 'gitea', base: string, path: string, revisi
 
 const GITLAB_STATES: Readonly<Record<State, string>> = { pending: 'running', success: 'success', failure: 'failed', error: 'failed' }
 
-function gitlab(base: string, path: string, revision: string, secret: string): Commit {
+function gitlab(send: Send, base: string, path: string, revision: string, secret: string): Commit {
   const headers = { 'private-token': secret, 'accept': 'application/json' }
   const project = `${base}/projects/${encodeURIComponent(path)}`
   const what = `commit status of ${path}@${revision.slice(0, 12)}`

@@ -14,6 +14,7 @@ import { SMTPServer } from 'smtp-server'
 import { settingsSchema } from '../../config/settings.ts'
 import type { NodeOutcome } from '../../contract/nodes.ts'
 import { type Notification, notification as notificationSchema } from '../../contract/jobsets.ts'
+import { isAtAllowedHost } from '../../contract/hosts.ts'
 import type { News } from '../../contract/notifications.ts'
 import { addEvaluation, addJob, addNode } from '../../api/testing/farm-rows.ts'
 import { createLogger } from '../../infra/observability/logging.ts'
@@ -165,6 +166,40 @@ async function notify(evaluationId: number, target: object, news: News = { kind:
   await notificationActivities(parts).notify({ target: { evaluationId, notification }, news, delivery: 'run-0' })
 }
 const statuses = (kind: 'github' | 'gitea' | 'gitlab', more: object = {}): object => ({ kind, input: 'src', credential: 'forge', api: `${forgeUrl}/${kind}`, ...more })
+
+describe('hosts that the farm sends to', () => {
+  /** Settings with these hosts for the time of some work. */
+  async function withHosts(hosts: string[], work: () => Promise<void>): Promise<void> {
+    const before = parts
+    parts = { ...parts, settings: { ...parts.settings, notifications: { hosts } } }
+    try {
+      await work()
+    } finally {
+      parts = before
+    }
+  }
+
+  for (const [what, target] of [['a webhook', () => ({ kind: 'webhook', url: `${forgeUrl}/hook` })], ['a commit status', () => statuses('github')]] as const) {
+    test(`${what} goes to those only`, async () => {
+      const id = await evaluation({ one: true })
+      const { host } = new URL(forgeUrl)
+      await withHosts(['hooks.example.org', '127.0.0.1'], async () => {
+        await assert.rejects(notify(id, target()), (error: ApplicationFailure) => error.type === 'invalid-input' && error.message.includes(`${host} is not among the hosts that this farm sends to`))
+      })
+      assert.equal(forge.asked.length, 0)
+      await withHosts(['hooks.example.org', host], async () => { await notify(id, target()) })
+      assert.equal(forge.asked.length > 0, true)
+    })
+  }
+
+  test('are compared by name and port', () => {
+    const hosts = ['example.org', '*.example.net', 'Example.com:8443']
+    const allowed = (address: string): boolean => isAtAllowedHost(address, hosts)
+    assert.deepEqual(['https://example.org/x', 'http://EXAMPLE.org', 'https://a.b.example.net/', 'https://example.com:8443/hook'].map(allowed), [true, true, true, true])
+    assert.deepEqual(['https://example.org:444/', 'https://sub.example.org/', 'https://example.net/', 'https://notexample.net/', 'https://example.com/', 'https://user@evil.example/example.org'].map(allowed), [false, false, false, false, false, false])
+    assert.equal(isAtAllowedHost('https://anything.example/', []), true)
+  })
+})
 
 describe('commit statuses', () => {
   for (const [kind, path, words] of [

@@ -10,6 +10,7 @@ import type { Dependencies } from '../dependencies.ts'
 import { failureOf } from '../faults.ts'
 import { writeStatuses } from './forges.ts'
 import { sendMail, worthMail } from './mail.ts'
+import { sendTo } from './send.ts'
 import { summaryOf } from './summary.ts'
 import { type BuildNews, postWebhook } from './webhook.ts'
 
@@ -20,6 +21,7 @@ export type NotifyParts = Pick<Dependencies, 'database' | 'settings' | 'logger'>
 
 export function notificationActivities(parts: NotifyParts): NotificationActivities {
   const { database: { db }, settings, logger } = parts
+  const send = sendTo(settings.notifications.hosts)
 
   async function notify({ target: { evaluationId, notification }, news, delivery }: NotifyInput): Promise<void> {
     const failures = 'failures' in notification ? notification.failures : LISTED
@@ -34,10 +36,10 @@ export function notificationActivities(parts: NotifyParts): NotificationActiviti
       case 'webhook': {
         const secret = notification.secret === undefined ? undefined : await secretOf(notification.secret)
         const build = news.kind === 'build' ? await buildNews(news.buildId, news.attr) : undefined
-        await postWebhook(notification, news.kind === 'build' ? 'build.ended' : `evaluation.${news.phase}`, delivery, summary, build, secret)
+        await postWebhook(send, notification, news.kind === 'build' ? 'build.ended' : `evaluation.${news.phase}`, delivery, summary, build, secret)
         return
       }
-      default: await writeStatuses(notification, summary, jobset, await secretOf(notification.credential))
+      default: await writeStatuses(send, notification, summary, jobset, await secretOf(notification.credential))
     }
   }
 

@@ -4,6 +4,7 @@
  */
 import { ApplicationFailure } from '@temporalio/common'
 import { FirnError } from '../../contract/errors.ts'
+import { isAtAllowedHost } from '../../contract/hosts.ts'
 
 const TIMEOUT_MILLISECONDS = 30_000
 /** A limit that ends later than this is asked about again before. */
@@ -18,8 +19,18 @@ export interface Sending {
   readonly what: string
 }
 
-/** The body of a good answer. */
-export async function send({ method, url, headers, body, what }: Sending): Promise<string> {
+/** Gives the body of a good answer. */
+export type Send = (sending: Sending) => Promise<string>
+
+/** Sends to these hosts only (`notifications.hosts`): who may define a jobset could ask servers behind the farm's firewall otherwise. */
+export function sendTo(hosts: readonly string[]): Send {
+  return async (sending) => {
+    if (!isAtAllowedHost(sending.url, hosts)) throw new FirnError('invalid-input', `${sending.what}: ${new URL(sending.url).host} is not among the hosts that this farm sends to (notifications.hosts)`)
+    return await send(sending)
+  }
+}
+
+async function send({ method, url, headers, body, what }: Sending): Promise<string> {
   let response: Response
   try {
     // a server that leads elsewhere would get the secrets there

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import type { Notification } from '../../contract/jobsets.ts'
 import type { WebhookEvent } from '../../contract/notifications.ts'
 import { fatalError } from '../../state/evaluations.ts'
-import { send } from './send.ts'
+import type { Send } from './send.ts'
 import type { Summary } from './summary.ts'
 
 export interface BuildNews {
@@ -15,7 +15,7 @@ export interface BuildNews {
   readonly reason: string | null
 }
 
-export async function postWebhook(target: Extract<Notification, { kind: 'webhook' }>, event: WebhookEvent, delivery: string, summary: Summary, build: BuildNews | undefined, secret: string | undefined): Promise<void> {
+export async function postWebhook(send: Send, target: Extract<Notification, { kind: 'webhook' }>, event: WebhookEvent, delivery: string, summary: Summary, build: BuildNews | undefined, secret: string | undefined): Promise<void> {
   const { evaluation, jobs, comparison, failures, text, url } = summary
   const body = JSON.stringify({
     event,

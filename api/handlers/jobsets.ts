@@ -1,6 +1,7 @@
 /** Ring: api. Jobsets: definitions, triggers by hand, their evaluations and jobs. */
 import type { JobsetDefinition } from '../../contract/jobsets.ts'
 import { FirnError } from '../../contract/errors.ts'
+import { isAtAllowedHost } from '../../contract/hosts.ts'
 import { deleteJobset, getJobset, jobsetId, listJobsets, listTimings, putJobset } from '../../state/jobsets.ts'
 import { getProject } from '../../state/projects.ts'
 import { addTrigger } from '../../state/triggers.ts'
@@ -33,7 +34,7 @@ export function jobsetHandlers(dependencies: ApiDependencies): Pick<Handlers, Na
     },
 
     async putJobset({ params, headers, body }) {
-      requireSensible(body, settings.evaluator)
+      requireSensible(body, settings)
       const project = await getProject(db, params.project)
       const { id, created } = await conditionally(() => putJobset(db, project.id, params.jobset, body, preconditionOf(headers)))
       await motion.setSchedules(await listTimings(db, id), id).catch(later('could not set a schedule'))
@@ -94,7 +95,7 @@ export function jobsetHandlers(dependencies: ApiDependencies): Pick<Handlers, Na
 }
 
 /** What the schema can't say: an expression's input is one of its inputs and has files, and nothing asks for more than the farm allows. */
-export function requireSensible(definition: JobsetDefinition, farm: ApiDependencies['settings']['evaluator']): void {
+export function requireSensible(definition: JobsetDefinition, farm: ApiDependencies['settings']): void {
   const refuse = (message: string): never => {
     throw new HttpError(422, 'invalid-input', message)
   }
@@ -108,10 +109,12 @@ export function requireSensible(definition: JobsetDefinition, farm: ApiDependenc
   if (pullRequests && inputs[pullRequests.input]?.kind !== 'git') refuse(`pull requests need a git input; '${pullRequests.input}' is none`)
   for (const notification of definition.notifications) {
     if ('input' in notification && inputs[notification.input]?.kind !== 'git' && source.kind !== 'flake') refuse(`commit statuses need a git input; '${notification.input}' is none`)
+    const address = notification.kind === 'webhook' ? notification.url : 'api' in notification ? notification.api : undefined
+    if (address !== undefined && !isAtAllowedHost(address, farm.notifications.hosts)) refuse(`${new URL(address).host} is not among the hosts that this farm sends to: ${farm.notifications.hosts.join(', ')}`)
   }
   for (const cron of definition.schedule) {
     if (!/^(@(hourly|daily|weekly|monthly|yearly)|@every .+|([^\s]+\s+){4,6}[^\s]+)$/.test(cron)) refuse(`'${cron}' is no cron expression`)
   }
   const folders = Object.values(inputs).flatMap((input) => (input.kind === 'path' ? [input.path] : input.kind === 'git' && /^(\/|file:)/.test(input.url) ? [input.url.replace(/^file:\/\//, '')] : []))
-  permitted({ ...(settings.mode === undefined ? {} : { mode: settings.mode }), ...(settings.allowedUris === undefined ? {} : { allowedUris: settings.allowedUris }), allowedPaths: folders }, { kind: 'derivations', drvPaths: [] }, farm)
+  permitted({ ...(settings.mode === undefined ? {} : { mode: settings.mode }), ...(settings.allowedUris === undefined ? {} : { allowedUris: settings.allowedUris }), allowedPaths: folders }, { kind: 'derivations', drvPaths: [] }, farm.evaluator)
 }
