@@ -182,7 +182,7 @@ export function settingsSchema(machine: Machine) {
     }).prefault({}).meta(note('Mail of how evaluations ended.')),
 
     notifications: z.strictObject({
-      hosts: list().default([]).meta(note('Hosts that webhooks and commit statuses may be sent to, `*.example.org` for all below one, with a port where it is not the scheme\'s own. Empty: any. Whoever may define a jobset can make the farm ask them.', { example: '["api.github.com", "*.example.org"]' })),
+      hosts: list().default([]).meta(note('Hosts that webhooks and commit statuses may be sent to, `*.example.org` for all below one, with a port where it is not the scheme\'s own. An empty list allows all. Whoever may define a jobset can make the farm ask them.', { example: '["api.github.com", "*.example.org"]' })),
     }).prefault({}).meta(note('News of evaluations to webhooks and forges.')),
 
     cache: z.strictObject({
