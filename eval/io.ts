@@ -16,18 +16,21 @@ export interface FileStatus {
   readonly size: number
 }
 
-/** Thrown by EvalIO, through the evaluator, up to whoever can go on with something else. Never seen by `tryEval`. */
-export class Suspended extends Error {
+/**
+ * Thrown by EvalIO, through the evaluator, up to whoever can go on with something else. Never seen by `tryEval`. It is no Error: nothing is wrong, nobody
+ * looks at its stack, and there may be thousands.
+ */
+export class Suspended {
   readonly need: Need
   constructor(need: Need) {
-    // nobody looks at its stack, and there may be thousands
-    const { stackTraceLimit } = Error
-    Error.stackTraceLimit = 0
-    super(`waits for ${need.key}`)
-    Error.stackTraceLimit = stackTraceLimit
     this.need = need
   }
 }
+
+/** Store paths by output name, or what has to be done before they can be read. */
+export type Realised =
+  | { readonly paths: ReadonlyMap<string, string>; readonly need?: undefined }
+  | { readonly need: Need; readonly paths?: undefined }
 
 /** Thrown by EvalIO at the place that needs something whose answer was a failure; becomes an evaluation error there. */
 export class NeedFailed extends Error {
@@ -71,8 +74,8 @@ export interface EvalIO {
   /** The ATerm of a derivation that was written, by this evaluation or before. */
   readDerivation(drvPath: string): string
 
-  /** Makes these outputs readable below their store paths, or throws `Suspended`. Gives output name → store path. */
-  realise(drvPath: string, outputs: readonly string[]): ReadonlyMap<string, string>
+  /** Makes these outputs readable below their store paths. What they need is given, not thrown: it is what most evaluations wait for, and who asked notes it. */
+  realise(drvPath: string, outputs: readonly string[]): Realised
   /** Makes sure that a store path is valid (`builtins.storePath`, `fetchClosure`), or throws `Suspended`. */
   ensurePath(storePath: string): void
   /** What a valid store path refers to, where the implementation knows; `readFile` needs it for string contexts. */

@@ -9,7 +9,7 @@ import { createHash, formatHash, hashBytes, type Hash } from '../nix/hash.ts'
 import { writeNarSync, type NarSourceSync } from '../nix/nar-writer.ts'
 import { makeFixedOutputPath, makeTextPath } from '../nix/store-path.ts'
 import { parseDerivation } from '../nix/derivation.ts'
-import { EvalIOError, NeedFailed, Suspended, type AddedDerivation, type EvalIO, type FileKind, type FileStatus } from './io.ts'
+import { EvalIOError, NeedFailed, Suspended, type AddedDerivation, type EvalIO, type FileKind, type FileStatus, type Realised } from './io.ts'
 
 export type MemoryFile =
   | { readonly kind: 'regular'; readonly content: Uint8Array; readonly executable: boolean }
@@ -73,10 +73,15 @@ export class MemoryIO implements EvalIO {
   }
 
   private suspend(need: Need): never {
+    throw new Suspended(this.awaited(need))
+  }
+
+  /** Throws where the need was answered badly. */
+  private awaited(need: Need): Need {
     const message = this.failed.get(need.key)
     if (message !== undefined) throw new NeedFailed(need.key, message)
     this.suspensions.set(need.key, (this.suspensions.get(need.key) ?? 0) + 1)
-    throw new Suspended(need)
+    return need
   }
 
   private lookUp(path: string, follow: boolean, depth = 0): MemoryFile | undefined {
@@ -199,10 +204,10 @@ export class MemoryIO implements EvalIO {
     return aterm
   }
 
-  realise(drvPath: string, outputs: readonly string[]): ReadonlyMap<string, string> {
+  realise(drvPath: string, outputs: readonly string[]): Realised {
     const paths = this.realised.get(drvPath)
-    if (paths === undefined) return this.suspend({ kind: 'realise', key: `realise:${drvPath}`, drvPath, outputs })
-    return new Map(outputs.map((name) => [name, paths.get(name) ?? '']))
+    if (paths === undefined) return { need: this.awaited({ kind: 'realise', key: `realise:${drvPath}`, drvPath, outputs }) }
+    return { paths: new Map(outputs.map((name) => [name, paths.get(name) ?? ''])) }
   }
 
   ensurePath(storePath: string): void {

@@ -3,7 +3,7 @@
  * others now. Decorates the real one, which says in a few characters what an answer was (`observe`).
  */
 import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from '../contract/fetch.ts'
-import { EvalIOError, NeedFailed, Suspended, type AddedDerivation, type EvalIO, type FileKind, type FileStatus } from './io.ts'
+import { EvalIOError, NeedFailed, Suspended, type AddedDerivation, type EvalIO, type FileKind, type FileStatus, type Realised } from './io.ts'
 import { depend, markChanged, newObservation, tracker, withBit, type Dependencies } from './runtime/dependencies.ts'
 
 /**
@@ -164,10 +164,10 @@ export class ObservedIO implements EvalIO {
     return this.inner.describeTree(path)
   }
 
-  realise(drvPath: string, outputs: readonly string[]): ReadonlyMap<string, string> {
-    const paths = this.inner.realise(drvPath, outputs)
-    for (const path of paths.values()) this.note('present', path)
-    return paths
+  realise(drvPath: string, outputs: readonly string[]): Realised {
+    const realised = this.inner.realise(drvPath, outputs)
+    for (const path of realised.paths?.values() ?? []) this.note('present', path)
+    return realised
   }
 
   ensurePath(storePath: string): void {

@@ -6,9 +6,10 @@ import type { Need } from '../contract/evaluations.ts'
 import { upstreamPlaceholder } from '../nix/placeholder.ts'
 import { rewriteString } from '../nix/rewriting.ts'
 import type { Evaluator } from './evaluator.ts'
-import { inNixWords } from './files.ts'
+import { guarded } from './files.ts'
 import { Suspended } from './io.ts'
 import { EvaluationError } from './runtime/errors.ts'
+import { noteNeed } from './runtime/needs.ts'
 import { speculate } from './runtime/speculate.ts'
 import { printContextElement, type StringContext } from './values/context.ts'
 
@@ -21,21 +22,22 @@ const PLACEHOLDER = /\/[0-9a-z]{52}/
  */
 export function realised(evaluator: Evaluator, text: string, context: StringContext | undefined, awaited?: (need: Need) => void): string {
   const wanted = wantedOutputs(context)
-  if (wanted.size === 0) return text
+  if (wanted.length === 0) return text
   if (!evaluator.settings.allowImportFromDerivation) {
-    const [drvPath, [output]] = [...wanted][0]! as [string, [string]]
-    throw new EvaluationError('eval', `cannot build '${drvPath}^${output}' during evaluation because the option 'allow-import-from-derivation' is disabled`)
+    const { drvPath, outputs } = wanted[0]!
+    throw new EvaluationError('eval', `cannot build '${drvPath}^${outputs[0]!}' during evaluation because the option 'allow-import-from-derivation' is disabled`)
   }
   const rewrites = PLACEHOLDER.test(text) ? new Map<string, string>() : undefined
-  const all = [...wanted]
   let first = awaited
-  const tell = (need: Need): void => {
-    first?.(need)
-    first = undefined
-  }
-  speculate(all.length, (i) => {
-    const [drvPath, names] = all[i]!
-    for (const [output, path] of outputPaths(evaluator, drvPath, names, tell)) {
+  speculate(wanted.length, (i) => {
+    const { drvPath, outputs } = wanted[i]!
+    const { paths, need } = guarded(drvPath, () => evaluator.io.realise(drvPath, outputs))
+    if (need !== undefined) {
+      first?.(need)
+      first = undefined
+      suspend(need)
+    }
+    for (const [output, path] of paths) {
       evaluator.files.allow(path)
       rewrites?.set(upstreamPlaceholder(drvPath, output), path)
     }
@@ -43,24 +45,28 @@ export function realised(evaluator: Evaluator, text: string, context: StringCont
   return rewrites === undefined ? text : rewriteString(text, rewrites)
 }
 
-/** Names of outputs by derivation. */
-function wantedOutputs(context: StringContext | undefined): ReadonlyMap<string, readonly string[]> {
-  const wanted = new Map<string, string[]>()
-  for (const element of context?.elements ?? []) {
-    if (element.kind !== 'built') continue
-    if (element.path.startsWith('!')) throw new EvaluationError('eval', `cannot build '${printContextElement(element)}' during evaluation: its derivation has to be built first`)
-    const known = wanted.get(element.path)
-    if (known === undefined) wanted.set(element.path, [element.output])
-    else known.push(element.output)
-  }
-  return wanted
+function suspend(need: Need): never {
+  noteNeed(need)
+  throw new Suspended(need)
 }
 
-function outputPaths(evaluator: Evaluator, drvPath: string, names: readonly string[], awaited: (need: Need) => void): ReadonlyMap<string, string> {
-  try {
-    return evaluator.io.realise(drvPath, names)
-  } catch (error) {
-    if (error instanceof Suspended) awaited(error.need)
-    throw inNixWords(drvPath, error)
+interface Wanted {
+  readonly drvPath: string
+  readonly outputs: readonly string[]
+}
+
+/** By derivation. */
+function wantedOutputs(context: StringContext | undefined): readonly Wanted[] {
+  const built = (context?.elements ?? []).filter(({ kind }) => kind === 'built')
+  const deferred = built.find(({ path }) => path.startsWith('!'))
+  if (deferred !== undefined) throw new EvaluationError('eval', `cannot build '${printContextElement(deferred)}' during evaluation: its derivation has to be built first`)
+  // nearly always
+  if (built.length <= 1) return built.map(({ path, outputs }) => ({ drvPath: path, outputs }))
+  const wanted = new Map<string, string[]>()
+  for (const { path, output } of built) {
+    const known = wanted.get(path)
+    if (known === undefined) wanted.set(path, [output])
+    else known.push(output)
   }
+  return [...wanted].map(([drvPath, outputs]) => ({ drvPath, outputs }))
 }

@@ -78,7 +78,7 @@ export interface SessionProgress {
 export type SweepOutcome = 'busy' | 'idle' | 'finished'
 
 /** Of the needs that a task waited for: with so many met it is tried as a whole. */
-const WHOLE_SHARE = 3 / 4
+const WHOLE_SHARE = 7 / 8
 
 export class EvaluationSession {
   readonly evaluator: Evaluator

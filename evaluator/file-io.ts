@@ -8,7 +8,7 @@ import { hash } from 'node:crypto'
 import { lstatSync, writeFileSync } from 'node:fs'
 import type { FetchRequest, UnlockedFetch, UnlockedFetchResult } from '../contract/fetch.ts'
 import type { Need, NeedAnswer } from '../contract/evaluations.ts'
-import { EvalIOError, NeedFailed, Suspended, type AddedDerivation, type EvalIO, type FileKind, type FileStatus } from '../eval/io.ts'
+import { EvalIOError, NeedFailed, Suspended, type AddedDerivation, type EvalIO, type FileKind, type FileStatus, type Realised } from '../eval/io.ts'
 import type { ObservableIO, ObservationKind } from '../eval/observed-io.ts'
 import { formatHash } from '../nix/hash.ts'
 import { narOfFile } from '../nix/nar-writer.ts'
@@ -234,11 +234,17 @@ export class FileIO implements ObservableIO {
 
   /** Throws unless the need can be met at once. */
   private obtain(need: Need): void {
+    if (!this.isMet(need)) throw new Suspended(need)
+  }
+
+  /** Whether the need can be met at once. Throws where that fails, or has failed. */
+  private isMet(need: Need): boolean {
     this.failIfFailed(need)
     const answer = this.options.answerNow?.(need)
-    if (answer === undefined) throw new Suspended(need)
+    if (answer === undefined) return false
     this.answer([answer])
     this.failIfFailed(need)
+    return true
   }
 
   private failIfFailed(need: Need): void {
@@ -333,28 +339,32 @@ export class FileIO implements ObservableIO {
     return this.derivations.text(drvPath)
   }
 
-  realise(drvPath: string, outputs: readonly string[]): ReadonlyMap<string, string> {
+  realise(drvPath: string, outputs: readonly string[]): Realised {
     const paths = new Map<string, string>()
     const missing: string[] = []
     for (const name of outputs) {
       const output = this.derivations.output(drvPath, name)
       if (output === undefined) throw new NeedFailed(realiseKey(drvPath, [name]), `derivation '${drvPath}' does not have an output named '${name}'`)
-      const path = 'path' in output ? output.path : this.resolvedOutput(drvPath, name)
-      paths.set(name, path)
-      if ('path' in output && this.storePlace(path) === undefined) missing.push(name)
+      if ('path' in output) {
+        paths.set(name, output.path)
+        if (this.storePlace(output.path) === undefined) missing.push(name)
+        continue
+      }
+      const need = this.outputNeed(drvPath, name)
+      if (need !== undefined && !this.isMet(need)) return { need }
+      paths.set(name, this.resolvedOutputs.get(`${drvPath}!${name}`)!)
     }
-    if (missing.length > 0) this.obtain({ kind: 'realise', key: realiseKey(drvPath, missing), drvPath, outputs: missing })
-    return paths
+    if (missing.length === 0) return { paths }
+    const need: Need = { kind: 'realise', key: realiseKey(drvPath, missing), drvPath, outputs: missing }
+    return this.isMet(need) ? { paths } : { need }
   }
 
-  /** The path of an output that no derivation names beforehand. Asked for one by one, since an answer tells one path. */
-  private resolvedOutput(drvPath: string, name: string): string {
-    const known = this.resolvedOutputs.get(`${drvPath}!${name}`)
-    if (known !== undefined) return known
+  /** What tells the path of an output that no derivation names beforehand, unless it is known. Asked for one by one, since an answer tells one path. */
+  private outputNeed(drvPath: string, name: string): Need | undefined {
+    if (this.resolvedOutputs.has(`${drvPath}!${name}`)) return undefined
     const key = realiseKey(drvPath, [name])
     this.outputNeeds.set(key, `${drvPath}!${name}`)
-    this.obtain({ kind: 'realise', key, drvPath, outputs: [name] })
-    return this.resolvedOutputs.get(`${drvPath}!${name}`)!
+    return { kind: 'realise', key, drvPath, outputs: [name] }
   }
 
   ensurePath(storePath: string): void {

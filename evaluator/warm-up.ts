@@ -1,11 +1,17 @@
 /**
- * Ring: evaluator. Runs a process that was started ahead of need through what most expressions do, in a world of its own in memory, so
- * that code is loaded and compiled when the first evaluation comes: that takes a tenth of a second off it. Imports that wait, and are tried again when
+ * Ring: evaluator. Runs a process that was started ahead of need through what most expressions do, in a folder of its own, so that code is
+ * loaded and compiled when the first evaluation comes: that takes a tenth of a second off it. Imports that wait, and are tried again when
  * what they need is there, are among it. Nothing of it is kept.
  */
-import type { EvaluationSettings, EvaluatorMessage, Need } from '../contract/evaluations.ts'
-import { MemoryIO } from '../eval/memory-io.ts'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import type { EvaluationSettings, EvaluatorMessage, Need, NeedAnswer } from '../contract/evaluations.ts'
 import { EvaluationSession } from '../eval/session.ts'
+import { parseDerivation } from '../nix/derivation.ts'
+import { derivationName, parseStorePath } from '../nix/store-path.ts'
+import { FileIO } from './file-io.ts'
+import { byteStringOfNative } from './paths.ts'
 
 const SETTINGS: EvaluationSettings = {
   currentSystem: 'x86_64-linux', nixVersion: '2.26.3', mode: 'impure', allowedUris: [], allowedPaths: [], searchPath: [], allowImportFromDerivation: true, showTrace: false,
@@ -41,12 +47,32 @@ const LOCK = JSON.stringify(Object.fromEntries(Array.from({ length: 20 }, (_, in
 /** Needs that are answered at once. */
 const ANSWERED = 5
 
-/** `emit` gets what an evaluation would say: for tests. */
+/** `emit` gets what an evaluation would say: for tests. Where there is no room for files, the process starts cold. */
 export function warmUp(emit: (message: EvaluatorMessage) => void = () => undefined): void {
-  const io = new MemoryIO()
-  io.makeFolder('/warm-up')
-  io.writeFile('/warm-up/default.nix', Buffer.from(PACKAGES))
-  io.writeFile('/warm-up/lock.json', Buffer.from(LOCK))
+  let folder: string
+  try {
+    folder = mkdtempSync(join(tmpdir(), 'firn-evaluator-'))
+  } catch {
+    return
+  }
+  try {
+    evaluateIn(folder, emit)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function evaluateIn(folder: string, emit: (message: EvaluatorMessage) => void): void {
+  const store = join(folder, 'store')
+  mkdirSync(store)
+  writeFileSync(join(folder, 'default.nix'), PACKAGES)
+  writeFileSync(join(folder, 'lock.json'), LOCK)
+  const io = new FileIO({
+    storeFolders: [byteStringOfNative(store)], environment: new Map(), journal: {}, asksForUnknownPaths: true, scratchFolder: () => folder,
+    add: emit, record: () => undefined, trace: () => undefined,
+  })
   const needs: Need[] = []
   const session = new EvaluationSession({
     io, settings: SETTINGS,
@@ -54,12 +80,22 @@ export function warmUp(emit: (message: EvaluatorMessage) => void = () => undefin
       if (message.kind === 'needs') needs.push(...message.needs)
       emit(message)
     },
-    request: { source: { kind: 'file', path: '/warm-up/default.nix' }, attributes: [], arguments: {}, recurse: true, settings: {}, dryRun: false, priority: 3 },
+    request: { source: { kind: 'file', path: join(folder, 'default.nix') }, attributes: [], arguments: {}, recurse: true, settings: {}, dryRun: false, priority: 3 },
   })
   while (session.sweep() === 'idle') {
-    const answered = needs.splice(0, ANSWERED)
-    if (answered.length === 0) return
-    for (const need of answered) if (need.kind === 'realise') io.finishRealise(need.drvPath, { out: IMPORTED })
-    session.answer(answered.map(({ key }) => key))
+    const answers = needs.splice(0, ANSWERED).map((need) => answer(io, store, need))
+    if (answers.length === 0) return
+    io.answer(answers)
+    session.answer(answers.map(({ key }) => key))
   }
+}
+
+/** Builds what an import waits for. */
+function answer(io: FileIO, store: string, need: Need): NeedAnswer {
+  if (need.kind !== 'realise') return { key: need.key, ok: false, message: 'not needed for warming up' }
+  const output = parseDerivation(io.readDerivation(need.drvPath), derivationName(parseStorePath(need.drvPath))).outputs.get('out')
+  const storePath = output !== undefined && 'path' in output ? output.path : ''
+  const localPath = join(store, basename(storePath))
+  writeFileSync(localPath, IMPORTED)
+  return { key: need.key, ok: true, storePath, localPath }
 }

@@ -36,7 +36,9 @@ interface Draft {
   /** Parallel to the attributes: values of those that are variables. */
   readonly variables: (string | undefined)[]
   readonly args: string[]
-  readonly json: string[] | undefined
+  /** Index of the attribute that is looked at, -1 before and after. */
+  at: number
+  json: string[] | undefined
   builder: string
   system: string
   outputs: OutputList
@@ -47,49 +49,55 @@ interface Draft {
   method: ContentAddressMethod | undefined
 }
 
-function derivationStrict(evaluator: Evaluator, slot: Slot): Value {
-  const site = callSite()
-  const attributes = forceAttributes(slot, 'while evaluating the argument passed to builtins.derivationStrict', site)
-  const nameSlot = requireAttribute(attributes, 'name', 'in the attrset passed as argument to builtins.derivationStrict')
-  const { depth } = machine
-  const nameLocation = attributes.locationOf('name')
-  const name = traced(() => forcePlainString(nameSlot, 'while evaluating the `name` attribute passed to builtins.derivationStrict', site), () => 'while evaluating the derivation attribute \'name\'', nameLocation, depth)
-  return traced(() => instantiate(evaluator, name, attributes), () => `while evaluating derivation '${name}'\n  whose name attribute is located at ${showLocation(nameLocation)}`, undefined, depth)
+function newDraft(name: string, attributes: number): Draft {
+  return {
+    name, context: new ContextBuilder(), variables: new Array<string | undefined>(attributes), args: [], at: -1, json: undefined, builder: '', system: '',
+    outputs: ONLY_OUT, contentAddressed: false, impure: false, outputHash: undefined, outputHashAlgorithm: undefined, method: undefined,
+  }
 }
 
-function traced<T>(work: () => T, text: () => string, location: Parameters<EvaluationError['addTrace']>[1], depth: number): T {
+function derivationStrict(evaluator: Evaluator, slot: Slot): Value {
+  const attributes = forceAttributes(slot, 'while evaluating the argument passed to builtins.derivationStrict', callSite())
+  const { depth } = machine
+  const draft = newDraft(nameOf(attributes), attributes.size)
   try {
-    return work()
+    return instantiate(evaluator, draft, attributes)
   } catch (error) {
-    if (error instanceof EvaluationError) error.addTrace(text(), location, depth)
+    // one handler for both lines: what suspends passes thousands of them
+    if (error instanceof EvaluationError) {
+      if (draft.at >= 0) error.addTrace(`while evaluating attribute '${attributes.layout.names[draft.at]!}' of derivation '${draft.name}'`, placeAt(attributes.places, draft.at), depth)
+      error.addTrace(`while evaluating derivation '${draft.name}'\n  whose name attribute is located at ${showLocation(attributes.locationOf('name'))}`, undefined, depth)
+    }
     throw error
   }
 }
 
-function instantiate(evaluator: Evaluator, name: string, attributes: Attributes): Value {
-  const problem = storePathNameProblem(name)
+function nameOf(attributes: Attributes): string {
+  const slot = requireAttribute(attributes, 'name', 'in the attrset passed as argument to builtins.derivationStrict')
+  const { depth } = machine
+  try {
+    return forcePlainString(slot, 'while evaluating the `name` attribute passed to builtins.derivationStrict', callSite())
+  } catch (error) {
+    if (error instanceof EvaluationError) error.addTrace('while evaluating the derivation attribute \'name\'', attributes.locationOf('name'), depth)
+    throw error
+  }
+}
+
+function instantiate(evaluator: Evaluator, draft: Draft, attributes: Attributes): Value {
+  const problem = storePathNameProblem(draft.name)
   if (problem !== undefined) throw new EvaluationError('eval', `invalid derivation name: ${problem}. Please pass a different 'name'.`)
   const structured = attributes.get('__structuredAttrs')
   const ignoreNullsSlot = attributes.get('__ignoreNulls')
   const isStructured = structured !== undefined && forceBoolean(structured, 'while evaluating the `__structuredAttrs` attribute passed to builtins.derivationStrict', NO_SITE)
   const ignoreNulls = ignoreNullsSlot !== undefined && forceBoolean(ignoreNullsSlot, 'while evaluating the `__ignoreNulls` attribute passed to builtins.derivationStrict', NO_SITE)
+  if (isStructured) draft.json = []
   const { names } = attributes.layout
-  const draft: Draft = {
-    name, context: new ContextBuilder(), variables: new Array<string | undefined>(names.length), args: [], json: isStructured ? [] : undefined, builder: '', system: '',
-    outputs: ONLY_OUT, contentAddressed: false, impure: false, outputHash: undefined, outputHashAlgorithm: undefined, method: undefined,
-  }
-  const { depth } = machine
   speculate(names.length, (i) => {
-    const key = names[i]!
-    if (key === '__ignoreNulls') return
-    // not by `traced`: half a million attributes would make two functions each
-    try {
-      processAttribute(evaluator, draft, i, key, attributes.values[i]!, ignoreNulls)
-    } catch (error) {
-      if (error instanceof EvaluationError) error.addTrace(`while evaluating attribute '${key}' of derivation '${name}'`, placeAt(attributes.places, i), depth)
-      throw error
-    }
+    // the last that was tried is the one that failed: only after one that suspends others are tried
+    draft.at = i
+    if (names[i] !== '__ignoreNulls') processAttribute(evaluator, draft, i, names[i]!, attributes.values[i]!, ignoreNulls)
   })
+  draft.at = -1
   return finish(evaluator, draft, names)
 }
 
