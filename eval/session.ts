@@ -391,7 +391,7 @@ export class EvaluationSession {
 }
 
 function positionOf(error: EvaluationError): SourcePosition | undefined {
-  const location = error.location ?? error.traces.find((trace) => trace.location !== undefined)?.location ?? [...error.calls].reverse().find((call) => call.site !== undefined)?.site
+  const [location] = error.locations
   if (location === undefined) return undefined
   const { line, column } = location.place
   return { file: textOfByteString(originName(location.source)), line, column }

@@ -17,7 +17,7 @@ import { callSite } from '../runtime/call.ts'
 import { coerceToString, type Coercion } from '../runtime/coerce.ts'
 import { EvaluationError } from '../runtime/errors.ts'
 import { forceAttributes, forceBoolean, forceList, forcePlainString, forceString, requireAttribute } from '../runtime/expect.ts'
-import { machine } from '../runtime/machine.ts'
+import { tellProgress, type Callee, type CalleeLine } from '../runtime/machine.ts'
 import { NO_SITE } from '../runtime/site.ts'
 import { speculate } from '../runtime/speculate.ts'
 import { force } from '../runtime/thunk.ts'
@@ -29,62 +29,57 @@ import { inputsOf } from './derivation-inputs.ts'
 import { ONLY_OUT, outputsOfNames, outputsOfText, type OutputList } from './derivation-outputs.ts'
 import { hashOfSetting } from './hashes.ts'
 
-/** What the attributes said, before it becomes a derivation. */
-interface Draft {
-  readonly name: string
-  readonly context: ContextBuilder
+/** What the attributes said, before it becomes a derivation. On the call stack it stands for the call of `derivationStrict`. */
+class Draft implements Callee {
+  readonly kind = 'builtin'
+  readonly attributes: Attributes
+  readonly context = new ContextBuilder()
   /** Parallel to the attributes: values of those that are variables. */
   readonly variables: (string | undefined)[]
-  readonly args: string[]
+  readonly args: string[] = []
+  /** Of the derivation; undefined while it is computed. */
+  derivationName: string | undefined = undefined
   /** Index of the attribute that is looked at, -1 before and after. */
-  at: number
-  json: string[] | undefined
-  builder: string
-  system: string
-  outputs: OutputList
-  contentAddressed: boolean
-  impure: boolean
-  outputHash: string | undefined
-  outputHashAlgorithm: HashAlgorithm | undefined
-  method: ContentAddressMethod | undefined
-}
+  at = -1
+  json: string[] | undefined = undefined
+  builder = ''
+  system = ''
+  outputs: OutputList = ONLY_OUT
+  contentAddressed = false
+  impure = false
+  outputHash: string | undefined = undefined
+  outputHashAlgorithm: HashAlgorithm | undefined = undefined
+  method: ContentAddressMethod | undefined = undefined
 
-function newDraft(name: string, attributes: number): Draft {
-  return {
-    name, context: new ContextBuilder(), variables: new Array<string | undefined>(attributes), args: [], at: -1, json: undefined, builder: '', system: '',
-    outputs: ONLY_OUT, contentAddressed: false, impure: false, outputHash: undefined, outputHashAlgorithm: undefined, method: undefined,
+  constructor(attributes: Attributes) {
+    this.attributes = attributes
+    this.variables = new Array<string | undefined>(attributes.size)
+  }
+
+  get name(): string {
+    return 'derivationStrict'
+  }
+
+  progress(): () => readonly CalleeLine[] {
+    const { attributes, derivationName, at } = this
+    return () => {
+      const location = attributes.locationOf('name')
+      if (derivationName === undefined) return [{ text: 'while evaluating the derivation attribute \'name\'', location }]
+      const whole = { text: `while evaluating derivation '${derivationName}'\n  whose name attribute is located at ${showLocation(location)}`, location: undefined }
+      return at < 0 ? [whole] : [whole, { text: `while evaluating attribute '${attributes.layout.names[at]!}' of derivation '${derivationName}'`, location: placeAt(attributes.places, at) }]
+    }
   }
 }
 
 function derivationStrict(evaluator: Evaluator, slot: Slot): Value {
-  const attributes = forceAttributes(slot, 'while evaluating the argument passed to builtins.derivationStrict', callSite())
-  const { depth } = machine
-  const draft = newDraft(nameOf(attributes), attributes.size)
-  try {
-    return instantiate(evaluator, draft, attributes)
-  } catch (error) {
-    // one handler for both lines: what suspends passes thousands of them
-    if (error instanceof EvaluationError) {
-      if (draft.at >= 0) error.addTrace(`while evaluating attribute '${attributes.layout.names[draft.at]!}' of derivation '${draft.name}'`, placeAt(attributes.places, draft.at), depth)
-      error.addTrace(`while evaluating derivation '${draft.name}'\n  whose name attribute is located at ${showLocation(attributes.locationOf('name'))}`, undefined, depth)
-    }
-    throw error
-  }
-}
-
-function nameOf(attributes: Attributes): string {
-  const slot = requireAttribute(attributes, 'name', 'in the attrset passed as argument to builtins.derivationStrict')
-  const { depth } = machine
-  try {
-    return forcePlainString(slot, 'while evaluating the `name` attribute passed to builtins.derivationStrict', callSite())
-  } catch (error) {
-    if (error instanceof EvaluationError) error.addTrace('while evaluating the derivation attribute \'name\'', attributes.locationOf('name'), depth)
-    throw error
-  }
-}
-
-function instantiate(evaluator: Evaluator, draft: Draft, attributes: Attributes): Value {
-  const problem = storePathNameProblem(draft.name)
+  const site = callSite()
+  const attributes = forceAttributes(slot, 'while evaluating the argument passed to builtins.derivationStrict', site)
+  const nameSlot = requireAttribute(attributes, 'name', 'in the attrset passed as argument to builtins.derivationStrict')
+  const draft = new Draft(attributes)
+  tellProgress(draft)
+  const name = forcePlainString(nameSlot, 'while evaluating the `name` attribute passed to builtins.derivationStrict', site)
+  draft.derivationName = name
+  const problem = storePathNameProblem(name)
   if (problem !== undefined) throw new EvaluationError('eval', `invalid derivation name: ${problem}. Please pass a different 'name'.`)
   const structured = attributes.get('__structuredAttrs')
   const ignoreNullsSlot = attributes.get('__ignoreNulls')
@@ -93,12 +88,11 @@ function instantiate(evaluator: Evaluator, draft: Draft, attributes: Attributes)
   if (isStructured) draft.json = []
   const { names } = attributes.layout
   speculate(names.length, (i) => {
-    // the last that was tried is the one that failed: only after one that suspends others are tried
     draft.at = i
     if (names[i] !== '__ignoreNulls') processAttribute(evaluator, draft, i, names[i]!, attributes.values[i]!, ignoreNulls)
   })
   draft.at = -1
-  return finish(evaluator, draft, names)
+  return finish(evaluator, draft, name)
 }
 
 const VARIABLE: Coercion = { more: true, copy: true, doing: '' }
@@ -146,7 +140,7 @@ function processStructured(evaluator: Evaluator, draft: Draft, key: string, slot
       break
     default:
       if (WITHOUT_EFFECT.has(key)) {
-        evaluator.trace('warn', `In a derivation named '${draft.name}', 'structuredAttrs' disables the effect of the derivation attribute '${key}'; use 'outputChecks.<output>.${key}' instead`)
+        evaluator.trace('warn', `In a derivation named '${draft.derivationName!}', 'structuredAttrs' disables the effect of the derivation attribute '${key}'; use 'outputChecks.<output>.${key}' instead`)
       }
   }
 }
@@ -175,26 +169,26 @@ function hashMode(text: string): ContentAddressMethod {
   throw new EvaluationError('eval', `invalid value '${text}' for 'outputHashMode' attribute`)
 }
 
-function finish(evaluator: Evaluator, draft: Draft, attributeNames: readonly string[]): Value {
-  const { name, outputs: { onlyOut } } = draft
+function finish(evaluator: Evaluator, draft: Draft, name: string): Value {
+  const { onlyOut } = draft.outputs
   const inputs = inputsOf(evaluator, draft.context.gathered())
   if (draft.builder === '') throw new EvaluationError('eval', 'required attribute \'builder\' missing')
   if (draft.system === '') throw new EvaluationError('eval', 'required attribute \'system\' missing')
   if (name.endsWith('.drv') && !(draft.method === 'text' && onlyOut)) {
     throw new EvaluationError('eval', 'derivation names are allowed to end in \'.drv\' only if they produce a single derivation file')
   }
-  const { outputs, paths } = outputsOf(evaluator, draft)
-  const env = draft.json === undefined ? environment(attributeNames, draft.variables, paths) : environment(['__json'], [`{${draft.json.join(',')}}`], paths)
+  const { outputs, paths } = outputsOf(evaluator, draft, name)
+  const env = draft.json === undefined ? environment(draft.attributes.layout.names, draft.variables, paths) : environment(['__json'], [`{${draft.json.join(',')}}`], paths)
   const derivation: PrintableDerivation = { name, outputs, ...inputs, system: draft.system, builder: draft.builder, args: draft.args, env }
   return write(evaluator, inNixTerms(() => completeDerivation(derivation, evaluator.derivationHashOf)), draft.outputs)
 }
 
 /** The outputs as far as the attributes tell, and the variables named after them. */
-function outputsOf(evaluator: Evaluator, draft: Draft): { readonly outputs: SortedMap<DerivationOutput>; readonly paths: SortedMap<string> } {
+function outputsOf(evaluator: Evaluator, draft: Draft, name: string): { readonly outputs: SortedMap<DerivationOutput>; readonly paths: SortedMap<string> } {
   const { names, onlyOut, deferred, empty } = draft.outputs
   if (draft.outputHash !== undefined) {
     if (!onlyOut) throw new EvaluationError('eval', 'multiple outputs are not supported in fixed-output derivations')
-    const output = fixedOutput(draft.name, 'out', draft.method ?? 'flat', hashOfSetting(evaluator, draft.outputHash, draft.outputHashAlgorithm))
+    const output = fixedOutput(name, 'out', draft.method ?? 'flat', hashOfSetting(evaluator, draft.outputHash, draft.outputHashAlgorithm))
     return { outputs: { keys: names, values: [output] }, paths: { keys: names, values: [output.path] } }
   }
   if (!draft.contentAddressed && !draft.impure) return { outputs: deferred, paths: empty }

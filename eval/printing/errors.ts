@@ -38,6 +38,7 @@ function traceLines(error: EvaluationError, showTrace: boolean): Line[] {
     const { callee, site } = call
     if (callee.kind === 'builtin') {
       if (callee.name !== undefined && callee.name !== 'addErrorContext') lines.push({ text: `while calling the '${callee.name}' builtin`, location: site, always: false })
+      for (const { text, location } of call.lines()) lines.push({ text, location, always: false })
     } else if (showTrace) {
       if (site !== undefined) lines.push({ text: 'from call site', location: site, always: false })
       const { location } = callee as { readonly location?: Location }

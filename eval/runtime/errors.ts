@@ -2,7 +2,7 @@
  * Ring: eval. Errors of evaluation, with Nix's messages. Upstream counterpart: src/libexpr/eval-error.cc. The calls under way are
  * copied when an error is made; `addErrorContext` and builtins add lines where they stand.
  */
-import { callees, machine, sites, type Callee } from './machine.ts'
+import { callees, machine, sites, type Callee, type CalleeLine } from './machine.ts'
 import { shownLocation } from './site.ts'
 import type { Location } from '../values/location.ts'
 
@@ -17,6 +17,16 @@ export interface TraceLine {
   /** Height of the call stack where it was added: lines are shown from the innermost. */
   readonly depth: number
 }
+
+export interface CallUnderWay {
+  readonly site: Location | undefined
+  readonly callee: Callee
+  /** How far it was, from the outermost. */
+  readonly lines: () => readonly CalleeLine[]
+}
+
+const NO_LINES: readonly CalleeLine[] = []
+const noLines = (): readonly CalleeLine[] => NO_LINES
 
 export interface ErrorDetails {
   readonly location?: Location | undefined
@@ -34,7 +44,7 @@ export class EvaluationError extends Error {
   readonly suggestions: readonly string[]
   readonly needs: readonly string[]
   /** Innermost last. */
-  readonly calls: readonly { readonly site: Location | undefined; readonly callee: Callee }[]
+  readonly calls: readonly CallUnderWay[]
   readonly traces: TraceLine[]
 
   constructor(kind: EvaluationErrorKind, message: string, details: ErrorDetails = {}) {
@@ -44,10 +54,22 @@ export class EvaluationError extends Error {
     this.location = shownLocation(details.location)
     this.suggestions = details.suggestions ?? []
     this.needs = details.needs ?? []
-    const calls: { site: Location | undefined; callee: Callee }[] = []
-    for (let i = 0; i < machine.depth; i++) calls.push({ site: shownLocation(sites[i]), callee: callees[i]! })
+    const calls: CallUnderWay[] = []
+    for (let i = 0; i < machine.depth; i++) calls.push({ site: shownLocation(sites[i]), callee: callees[i]!, lines: callees[i]!.progress?.() ?? noLines })
     this.calls = calls
     this.traces = (details.traces ?? []).filter((t) => t.text !== '').map((t) => ({ text: t.text, location: shownLocation(t.location), depth: machine.depth }))
+  }
+
+  /** All places it has to do with, the nearest first: its own, those of the lines of its trace, those of the calls under way. */
+  get locations(): readonly Location[] {
+    const lines: CalleeLine[] = []
+    let next = 0
+    for (let depth = this.calls.length; depth >= 0; depth--) {
+      for (; next < this.traces.length && this.traces[next]!.depth >= depth; next++) lines.push(this.traces[next]!)
+      lines.push(...[...this.calls[depth - 1]?.lines() ?? []].reverse())
+    }
+    const sites = this.calls.map(({ site }) => site).reverse()
+    return [this.location, ...lines.map(({ location }) => location), ...sites].filter((location) => location !== undefined)
   }
 
   /** Adds a line for the work going on at this height of the call stack. */

@@ -6,12 +6,21 @@
  * One machine serves the JavaScript thread: evaluations take turns and each leaves it as it found it.
  */
 import { held, take, tracker } from './dependencies.ts'
+import type { Location } from '../values/location.ts'
 import type { Site } from './site.ts'
 
 /** What a frame of the call stack shows: a function's code or a builtin. */
 export interface Callee {
   readonly kind: 'lambda' | 'builtin'
   readonly name: string | undefined
+  /** For builtins that tell how far they are: lines for an error that is made now, from the outermost. They are made when somebody reads them. */
+  readonly progress?: () => () => readonly CalleeLine[]
+}
+
+/** A line of a trace, in Nix's words. */
+export interface CalleeLine {
+  readonly text: string
+  readonly location: Location | undefined
 }
 
 /** Nix's default of max-call-depth. */
@@ -35,6 +44,14 @@ export const serials: number[] = []
 /** Sites of the calls being made. */
 export const sites: Site[] = []
 export const callees: Callee[] = []
+
+/**
+ * A builtin puts this in its own place on the call stack, to tell how far it is. Where it caught errors to add lines, all that suspends would be
+ * thrown again at each.
+ */
+export function tellProgress(callee: Callee): void {
+  if (machine.depth > 0) callees[machine.depth - 1] = callee
+}
 
 export interface MachineMark {
   readonly forcing: number

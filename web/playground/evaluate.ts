@@ -55,8 +55,7 @@ function problemOf(thrown: unknown): Problem {
   const error = asEvaluationError(thrown)
   if (error === undefined) throw thrown
   // the innermost place in one of the playground's files
-  const location = [error.location, ...error.traces.map((trace) => trace.location), ...[...error.calls].reverse().map((call) => call.site)]
-    .find((one) => one?.source.origin.kind === 'file' && one.source.origin.path.startsWith(`${FOLDER}/`))
+  const location = error.locations.find((one) => one.source.origin.kind === 'file' && one.source.origin.path.startsWith(`${FOLDER}/`))
   const origin = location?.source.origin
   return {
     kind: error.kind,
