@@ -10,7 +10,6 @@ import type { Places } from '../values/places.ts'
 import { byBytes } from '../../nix/sorting.ts'
 import { Attributes, EMPTY_ATTRIBUTES, type Frame, type Slot, type Value } from '../values/value.ts'
 import { addDynamic } from './dynamic.ts'
-import { internName } from './names.ts'
 import { openFrame, Scope, type Context, type Delayed, type Strict } from './scope.ts'
 
 interface PreparedBinding {
@@ -42,7 +41,7 @@ function prepareBindings(bindings: Bindings, outer: Context, inner: Context): { 
   const sourceContext: Context = made.length === 0 ? inner : { ...inner, scope: new Scope(inner.scope, inner.frame, new Map(sources.map((s, i) => [`\0${i}`, s.slot]))) }
 
   const list = bindings.static.map((binding): PreparedBinding => {
-    const name = internName(binding.name)
+    const name = binding.name
     const location = siteOf(inner.source, binding.position)
     if (binding.kind === 'plain') return { name, location, make: compiler.delayed(binding.value, inner), alias: binding.value.kind === 'variable', inherited: false }
     if (binding.kind === 'inherited') return { name, location, make: compiler.delayed(binding.value, outer), alias: false, inherited: true }
@@ -63,7 +62,7 @@ function prepareBindings(bindings: Bindings, outer: Context, inner: Context): { 
 /** Gives each binding a slot of the frame and a scope that knows them. */
 function bindVariables(bindings: Bindings, context: Context, inner: Context): { readonly scoped: Context; readonly slots: ReadonlyMap<string, number> } {
   const slots = new Map<string, number>()
-  for (const binding of bindings.static) slots.set(internName(binding.name), inner.frame.allocate())
+  for (const binding of bindings.static) slots.set(binding.name, inner.frame.allocate())
   return { scoped: { ...inner, scope: new Scope(context.scope, inner.frame, slots) }, slots }
 }
 

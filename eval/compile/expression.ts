@@ -14,7 +14,6 @@ import { printExpression } from '../syntax/print.ts'
 import { compileAttributes, compileLet } from './bindings.ts'
 import { compileCall, compileLambda } from './functions.ts'
 import { compileBinary, compileInterpolation } from './operators.ts'
-import { internName } from './names.ts'
 import { delayedContext, openFrame, reader, resolve, Scope, up, type Compiler, type Context, type Delayed, type Place, type Strict } from './scope.ts'
 import { compileSegment } from './segment.ts'
 import { attributeFinder, type AttributeFinder, compileHasAttribute, compileSelect } from './select.ts'
@@ -154,7 +153,7 @@ function delayedN(hops: number, slot: number, code: Code): Delayed {
 
 /** A variable of a `with` whose set is known and has it: its slot. Else a thunk. */
 function delayedWith(expression: Expression & { readonly kind: 'variable' }, places: readonly Place[], context: Context): Delayed {
-  return withReader(reader(places[0]!), attributeFinder(internName(expression.name)), new DelayedCode(expression, context))
+  return withReader(reader(places[0]!), attributeFinder(expression.name), new DelayedCode(expression, context))
 }
 
 function withReader(read: (frame: Frame) => unknown, find: AttributeFinder, code: Code): Delayed {
@@ -174,7 +173,7 @@ function delayedSelect(expression: Expression & { readonly kind: 'select' }, con
   if (subject.kind !== 'variable' || path.some((name) => name.kind !== 'static')) return undefined
   const resolution = resolve(subject.name, context)
   if (resolution.kind !== 'local') return undefined
-  const finders = path.map((name) => attributeFinder(internName((name as AttributeName & { readonly kind: 'static' }).name)))
+  const finders = path.map((name) => attributeFinder((name as AttributeName & { readonly kind: 'static' }).name))
   return selector(reader(resolution.place), finders, new DelayedCode(expression, context))
 }
 
@@ -217,7 +216,7 @@ function compileVariable(expression: Expression & { readonly kind: 'variable' },
       return variableReader(resolution.place)
     }
     case 'with': {
-      return searcher(resolution.places.map((place) => ({ read: reader(place), find: attributeFinder(internName(name)) })), name, site)
+      return searcher(resolution.places.map((place) => ({ read: reader(place), find: attributeFinder(name) })), name, site)
     }
     case 'undefined':
       return () => {

@@ -5,7 +5,6 @@ import { LambdaCode, type BoundParameter } from '../runtime/lambda.ts'
 import { siteOf, type Site } from '../runtime/site.ts'
 import { force } from '../runtime/thunk.ts'
 import { Lambda, type Frame, type Slot } from '../values/value.ts'
-import { internName } from './names.ts'
 import { FrameShape, localPlace, Scope, up, type Context, type Delayed, type Strict } from './scope.ts'
 
 type LambdaExpression = Expression & { readonly kind: 'lambda' }
@@ -41,7 +40,7 @@ function lambdaCode(expression: LambdaExpression, outer: Context): LambdaCode {
       context = { ...context, scope: new Scope(context.scope, shape, slots) }
       const inner = context
       const formals = parameter.formals.map((formal) => ({
-        name: internName(formal.name),
+        name: formal.name,
         location: siteOf(outer.source, formal.position),
         fallback: formal.fallback === undefined ? undefined : outer.compiler.delayed(formal.fallback, inner),
       }))

@@ -10,7 +10,6 @@ import { printAttributeName } from '../text/printing.ts'
 import { force, settled, Thunk } from '../runtime/thunk.ts'
 import type { Layout } from '../values/layout.ts'
 import { Attributes, type Frame, type Slot, type Value } from '../values/value.ts'
-import { internName } from './names.ts'
 import { localPlace, up, type Context, type Strict } from './scope.ts'
 
 type Step = (subject: Value, frame: Frame) => Slot | undefined
@@ -25,7 +24,7 @@ function compileStep(name: AttributeName, context: Context): Step {
       return subject instanceof Attributes ? subject.get(text) : undefined
     }
   }
-  return attributeFinder(internName(name.name))
+  return attributeFinder(name.name)
 }
 
 export type AttributeFinder = (subject: Value) => Slot | undefined
@@ -57,8 +56,8 @@ export function compileSelect(expression: Expression & { readonly kind: 'select'
   const whole = new Selection(expression.path, expression.path.length, site)
   for (const [i, name] of expression.path.entries()) {
     const selection = i === expression.path.length - 1 ? whole : new Selection(expression.path, i + 1, site)
-    if (place !== undefined && name.kind === 'static') run = selectFromVariable(place.hops, place.slot, internName(name.name), selection)
-    else run = name.kind === 'static' ? selectStatic(run, internName(name.name), selection) : selectDynamic(run, name, context, selection)
+    if (place !== undefined && name.kind === 'static') run = selectFromVariable(place.hops, place.slot, name.name, selection)
+    else run = name.kind === 'static' ? selectStatic(run, name.name, selection) : selectDynamic(run, name, context, selection)
     place = undefined
   }
   return run

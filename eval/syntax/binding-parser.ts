@@ -5,6 +5,7 @@
 import type { AttributeName, Expression, Parameter, Position } from './ast.ts'
 import { BindingsBuilder } from './bindings.ts'
 import { LiteralParser } from './literal-parser.ts'
+import { internName } from './names.ts'
 import * as T from './tokens.ts'
 
 export abstract class BindingParser extends LiteralParser {
@@ -149,6 +150,6 @@ export abstract class BindingParser extends LiteralParser {
 }
 
 function attributeNameOf(position: Position, expression: Expression): AttributeName {
-  if (expression.kind === 'string') return { kind: 'static', position, name: expression.value }
+  if (expression.kind === 'string') return { kind: 'static', position, name: internName(expression.value) }
   return { kind: 'dynamic', position, expression }
 }

@@ -5,12 +5,10 @@
 import type { Position, SourceFile } from './ast.ts'
 import { syntaxErrorOf } from './diagnose.ts'
 import { ParseError } from './errors.ts'
+import { internName } from './names.ts'
 import type { Tokens } from './token-buffer.ts'
 import type { ParseOptions } from './options.ts'
 import { lineAndColumn, originName } from './position.ts'
-
-/** One copy of each name, so that comparing names later is comparing pointers. */
-const names = new Map<string, string>()
 
 export class TokenCursor {
   protected readonly source: SourceFile
@@ -64,11 +62,7 @@ export class TokenCursor {
   }
 
   protected name(at = this.at): string {
-    const text = this.lexeme(at)
-    const known = names.get(text)
-    if (known !== undefined) return known
-    names.set(text, text)
-    return text
+    return internName(this.lexeme(at))
   }
 
   protected rejectNull(value: string): void {

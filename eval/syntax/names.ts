@@ -1,4 +1,7 @@
-/** Ring: eval. One string object per attribute name, so that comparing names compares addresses. */
+/**
+ * Ring: eval. One string object per name that a program writes, so that comparing names compares addresses. The parser takes all names from here; names that
+ * are computed are compared as any strings are.
+ */
 const names = new Map<string, string>()
 
 export function internName(name: string): string {
