@@ -113,6 +113,11 @@ export class Evaluator implements Host {
     })
   }
 
+  /** The value of a text that comes with the evaluator, evaluated once. `path` names it. */
+  evaluateOwn(path: string, text: string): Value {
+    return this.values.get(path, () => this.evaluateText(text, '/'))
+  }
+
   private resolveExpression(path: string): string {
     return this.resolved.get(path, () => this.files.resolveExpression(path))
   }

@@ -18,6 +18,8 @@ import { FETCHURL, IMPORTED_DERIVATION } from './derivation-source.ts'
 /** Path of the one file that comes with the evaluator: `<nix/fetchurl.nix>`. */
 export const BUILTIN_FETCHURL = '/__corepkgs__/fetchurl.nix'
 
+const BUILTIN_IMPORTED_DERIVATION = '/__corepkgs__/imported-drv-to-derivation.nix'
+
 /** The path a value stands for, with everything it refers to made readable; may suspend. Symlinks are not followed. */
 export function realisePath(evaluator: Evaluator, slot: Slot): string {
   const { recall } = evaluator
@@ -29,7 +31,7 @@ export function realisePath(evaluator: Evaluator, slot: Slot): string {
 
 function importPath(evaluator: Evaluator, slot: Slot, scope: Slot | undefined): Value {
   const path = realisePath(evaluator, slot)
-  if (path === BUILTIN_FETCHURL) return evaluator.evaluateText(FETCHURL, '/')
+  if (path === BUILTIN_FETCHURL) return evaluator.evaluateOwn(path, FETCHURL)
   if (path.endsWith('.drv') && isStorePath(path)) return importDerivation(evaluator, path)
   if (scope === undefined) return evaluator.evaluateFile(path)
   return evaluator.evaluateFileWith(path, forceAttributes(scope, 'while evaluating the first argument passed to builtins.scopedImport', callSite()))
@@ -46,7 +48,7 @@ function importDerivation(evaluator: Evaluator, drvPath: string): Value {
   for (const [name, output] of derivation.outputs) {
     entries.push([name, new ContextString('path' in output ? output.path : upstreamPlaceholder(drvPath, name), singleContext('built', drvPath, name))])
   }
-  return call1(evaluator.evaluateText(IMPORTED_DERIVATION, '/'), attributesOf(entries), NO_SITE)
+  return call1(evaluator.evaluateOwn(BUILTIN_IMPORTED_DERIVATION, IMPORTED_DERIVATION), attributesOf(entries), NO_SITE)
 }
 
 export const importing: BuiltinFamily = (evaluator) => [
