@@ -31,6 +31,8 @@ import { parse, type ParseOptions } from './syntax/parser.ts'
 import { canonicalPath } from './syntax/paths.ts'
 import { findUndefinedVariable } from './syntax/scope.ts'
 import { segmented } from './syntax/segments.ts'
+import { readSyntax } from './syntax/stored/reader.ts'
+import { writeSyntax } from './syntax/stored/writer.ts'
 import { Location } from './values/location.ts'
 import { singleContext, type StringContext } from './values/context.ts'
 import { layoutOfSorted } from './values/layout.ts'
@@ -46,6 +48,15 @@ export interface EvaluatorOptions {
   readonly language?: LanguageOptions
   /** Where traces and warnings go; else to the EvalIO. */
   readonly trace?: (level: 'trace' | 'warn', text: string) => void
+  /** Syntax of files that were parsed before. For evaluators that don't stay: those look for what an edit left the same. */
+  readonly syntax?: SyntaxStore | undefined
+}
+
+/** Keeps syntax (syntax/stored/) of texts that nothing is wrong with. Paths in it are absolute, so what they start from is a part of the question. */
+export interface SyntaxStore {
+  find(content: Uint8Array, folders: string): Uint8Array | undefined
+  /** `write` gives undefined for what can't be stored. */
+  add(content: Uint8Array, folders: string, write: () => Uint8Array | undefined): void
 }
 
 const POSITION = layoutOfSorted(['column', 'file', 'line'])
@@ -67,6 +78,7 @@ export class Evaluator implements Host {
   readonly recall = new Recall()
   /** Folder that relative entries of the search path start from. */
   private readonly workingFolder: string
+  private readonly syntax: SyntaxStore | undefined
   /** Store paths that this evaluation made valid. */
   private readonly added = new Set<string>()
   private readonly textReferences = new Map<string, readonly string[]>()
@@ -86,6 +98,7 @@ export class Evaluator implements Host {
     machine.maxCallDepth = this.language.maxCallDepth ?? MAX_CALL_DEPTH
     this.trace = options.trace ?? ((level, text) => options.io.trace(level, text))
     this.workingFolder = options.workingFolder ?? '/'
+    this.syntax = options.syntax
     this.files = new Files(options.io, options.settings)
     this.globals = makeGlobals(this)
     // restricted evaluation may read what the search path names from the start; later entries of `findFile` open nothing
@@ -163,21 +176,31 @@ export class Evaluator implements Host {
       let parsed: ParsedFile | undefined
       // a file that has changed is likely to change again: then what its parts are is looked at one by one
       const inParts = this.changedFiles.has(file) ? segmented : (whole: ParsedFile) => whole
-      const text = byteStringOfBytes(this.files.readSource(this.files.resolve(file), file, (content) => {
+      const bytes = this.files.readSource(this.files.resolve(file), file, (content) => {
         const edited = parsed && this.parseEdited(parsed.source.origin, byteStringOfBytes(content), folderOf(file))
         if (edited === undefined) return false
         if (keepSyntax(parsed!, inParts(edited))) return true
         // what flake.nix may hold goes by its syntax
         if (!file.endsWith('/flake.nix')) this.changedFiles.add(file)
         return false
-      }))
+      })
+      const text = byteStringOfBytes(bytes)
       const source: SourceFile = { origin: { kind: 'file', path: file }, text, standing: { text, positions: undefined, observation: undefined } }
+      const folders = this.foldersOf(text, file)
+      const stored = this.syntax?.find(bytes, folders)
+      if (stored !== undefined) return { source, expression: readSyntax(stored) }
       let warned = false
       const found = this.parseSource(source, folderOf(file), undefined, () => { warned = true })
       // a warning has a place in its text, which would be an old one
       if (warned) return found
+      this.syntax?.add(bytes, folders, () => writeSyntax(found.expression))
       return parsed = inParts(found)
     })
+  }
+
+  /** What the paths in a text start from. */
+  private foldersOf(text: string, file: string): string {
+    return text.includes('~/') ? `${folderOf(file)}\0${this.io.environment('HOME') ?? ''}` : folderOf(file)
   }
 
   /** The syntax of an edited file; undefined where there is something to say about it. */

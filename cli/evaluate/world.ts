@@ -12,6 +12,7 @@ import { FileIO } from '../../evaluator/file-io.ts'
 import { useNodeHashes } from '../../evaluator/hashes.ts'
 import { LocalStoreFolder } from '../../evaluator/local-store.ts'
 import { byteStringOfNative } from '../../evaluator/paths.ts'
+import { SyntaxFile } from '../../evaluator/syntax-file.ts'
 import { fetchHere } from './fetch-here.ts'
 import type { EvaluateOptions } from './options.ts'
 import { printMessage } from './output.ts'
@@ -46,9 +47,20 @@ export function openWorld(options: EvaluateOptions): World {
   })
   const folder = byteStringOfNative(process.cwd())
   const { language } = options
-  const evaluator = new Evaluator({ io, settings: options.settings, workingFolder: folder, traceVerbose: language.traceVerbose, language })
+  const syntax = syntaxFile(options)
+  const evaluator = new Evaluator({ io, settings: options.settings, workingFolder: folder, traceVerbose: language.traceVerbose, language, syntax })
   const substitutes = new Substitutes(options.jobs.checkCache ?? { substituters: [], trustedPublicKeys: [] }, storeFolders)
-  return { io, evaluator, folder, substitutes, close: () => { if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true }) } }
+  const close = (): void => {
+    syntax?.close()
+    if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true })
+  }
+  return { io, evaluator, folder, substitutes, close }
+}
+
+/** Beside the compiled code of the programs, where that is kept. */
+function syntaxFile({ settings, language }: EvaluateOptions): SyntaxFile | undefined {
+  const folder = process.env['NODE_COMPILE_CACHE']
+  return folder === undefined || folder === '' ? undefined : new SyntaxFile({ folder: join(folder, 'syntax'), settings, language })
 }
 
 /** What to tell of a need that nobody here can meet. */

@@ -77,6 +77,7 @@ class Explainer {
       case 'binary': return node('operator', [this.strict(expression.left, at), this.strict(expression.right, at)], expression.operator)
       case 'current-position': return node('constant', [], '__curPos')
       case 'segment': return this.strict(expression.segment.expression, at)
+      case 'stored': return this.strict(expression.read(), at)
     }
   }
 

@@ -40,7 +40,7 @@ class DelayedCode implements Code {
 
   /** Sets without computed names, lists, functions: what flake.nix may hold where nothing is to be computed. */
   get isTrivial(): boolean {
-    const { expression } = this
+    const expression = this.expression.kind === 'stored' ? this.expression.read() : this.expression
     return expression.kind === 'list' || expression.kind === 'lambda' || (expression.kind === 'attributes' && expression.bindings.dynamic.length === 0)
   }
 
@@ -76,6 +76,7 @@ export function compileStrict(expression: Expression, context: Context): Strict 
     }
     case 'binary': return compileBinary(expression, context)
     case 'segment': return compileSegment(expression, context)
+    case 'stored': return compileStrict(expression.read(), context)
     case 'current-position': {
       const location = siteOf(context.source, expression.position)
       return () => context.host.positionValue(location)

@@ -40,6 +40,8 @@ export type Expression =
   | { readonly kind: 'current-position'; readonly position: Position }
   /** A part that may be exchanged in an evaluator that stays (segments.ts); the parser makes none. */
   | { readonly kind: 'segment'; readonly position: Position; readonly segment: Segment }
+  /** A part of syntax that was stored (stored/format.ts), read when it is compiled; the parser makes none. */
+  | { readonly kind: 'stored'; readonly position: Position; readonly read: () => Expression }
 
 export type BinaryOperator = '==' | '!=' | '&&' | '||' | '->' | '//' | '++' | '+'
 

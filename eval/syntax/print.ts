@@ -37,6 +37,7 @@ function print(node: Expression, out: string[]): void {
       out.push(printAttributeName(node.name))
       return
     case 'segment': return print(node.segment.expression, out)
+    case 'stored': return print(node.read(), out)
     case 'current-position':
       out.push('__curPos')
       return

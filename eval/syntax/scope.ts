@@ -133,6 +133,9 @@ function visit(expression: Expression, scope: Scope | undefined, walk: Walk): vo
     case 'segment':
       walk.go(expression.segment.expression, scope)
       return
+    case 'stored':
+      walk.go(expression.read(), scope)
+      return
     case 'binary':
       walk.go(expression.left, scope)
       walk.go(expression.right, scope)

@@ -6,19 +6,41 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { textOfByteString } from '../../nix/bytes.ts'
+import { byteStringOfBytes, textOfByteString } from '../../nix/bytes.ts'
 import { printAmbiguous } from '../printing/print.ts'
 import { showError } from '../printing/errors.ts'
 import { forceDeep } from '../runtime/deep.ts'
 import { attempt, AttemptHistory } from '../session/attempt.ts'
-import { Evaluator } from '../evaluator.ts'
+import { Evaluator, type SyntaxStore } from '../evaluator.ts'
 import { memoryOf, SETTINGS } from './worlds.ts'
 
 const ROOT = import.meta.dirname
 
-function evaluate(folder: string, file: string, showTrace: boolean): { readonly ok: boolean; readonly text: string } {
+interface Result { readonly ok: boolean; readonly text: string }
+
+/** The same from text and from stored syntax. */
+function evaluate(folder: string, file: string, showTrace: boolean): Result {
+  const syntax = new MemorySyntax()
+  const result = evaluateOnce(folder, file, showTrace, syntax)
+  assert.deepEqual(evaluateOnce(folder, file, showTrace, syntax), result)
+  return result
+}
+
+class MemorySyntax implements SyntaxStore {
+  private readonly known = new Map<string, Uint8Array | undefined>()
+
+  find(content: Uint8Array, folder: string): Uint8Array | undefined {
+    return this.known.get(`${folder} ${byteStringOfBytes(content)}`)
+  }
+
+  add(content: Uint8Array, folder: string, write: () => Uint8Array | undefined): void {
+    this.known.set(`${folder} ${byteStringOfBytes(content)}`, write())
+  }
+}
+
+function evaluateOnce(folder: string, file: string, showTrace: boolean, syntax: SyntaxStore): Result {
   const io = memoryOf(join(ROOT, folder), '/golden')
-  const evaluator = new Evaluator({ io, settings: SETTINGS })
+  const evaluator = new Evaluator({ io, settings: SETTINGS, syntax })
   const outcome = attempt(new AttemptHistory(), () => forceDeep(evaluator.evaluateFile(`/golden/${file}`)))
   if (outcome.kind === 'suspended') return { ok: false, text: `suspended: ${outcome.needs.map((need) => need.key).join(' ')}` }
   if (outcome.kind === 'failed') return { ok: false, text: textOfByteString(showError(outcome.error, showTrace)) }

@@ -14,6 +14,7 @@ export function syntaxTree(node: Expression): Explained {
     case 'variable': return of([], node.name)
     case 'current-position': return of([])
     case 'segment': return syntaxTree(node.segment.expression)
+    case 'stored': return syntaxTree(node.read())
     case 'interpolation':
     case 'path-interpolation': return of(node.parts.map(syntaxTree))
     case 'select': return of([syntaxTree(node.subject), ...namesOf(node.path), ...(node.fallback === undefined ? [] : [role('or', syntaxTree(node.fallback))])], printAttributePath(node.path))
