@@ -15,9 +15,9 @@ import { narOfFile } from '../nix/nar-writer.ts'
 import { makeFixedOutputPath, makeTextPath } from '../nix/store-path.ts'
 import { ContentHashes } from './content-hashes.ts'
 import type { FileIOOptions } from './file-io-options.ts'
-import { KnownDerivations } from './known-derivations.ts'
+import { KnownDerivations, realiseKey } from './known-derivations.ts'
 import { LocalFiles } from './local-files.ts'
-import { nativePath, splitStorePath, textOfBytes } from './paths.ts'
+import { isWellFormed, nativePath, splitStorePath, textOfBytes } from './paths.ts'
 import { readSourceTree } from './source-tree.ts'
 import { followLinks } from './store-links.ts'
 
@@ -398,11 +398,3 @@ export class FileIO implements ObservableIO {
 type Found =
   | { readonly kind: 'local'; readonly path: string; readonly relative: string; readonly entries?: ReadonlySet<string> }
   | { readonly kind: 'text'; readonly content: string }
-
-function realiseKey(drvPath: string, outputs: readonly string[]): string {
-  return `realise:${drvPath}!${[...outputs].sort().join(',')}`
-}
-
-function isWellFormed(storePath: string): boolean {
-  return /^\/nix\/store\/[0-9abcdfghijklmnpqrsvwxyz]{32}-[a-zA-Z0-9+\-._?=]+$/.test(storePath)
-}

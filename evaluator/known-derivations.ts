@@ -49,3 +49,8 @@ export class KnownDerivations {
     return this.made.get(drvPath)?.references
   }
 }
+
+/** Of the need of these outputs, in any order. */
+export function realiseKey(drvPath: string, outputs: readonly string[]): string {
+  return `realise:${drvPath}!${[...outputs].sort().join(',')}`
+}

@@ -25,3 +25,8 @@ export function splitStorePath(path: string): { readonly storePath: string; read
   const slash = path.indexOf('/', 11)
   return slash < 0 ? { storePath: path, rest: '' } : { storePath: path.slice(0, slash), rest: path.slice(slash) }
 }
+
+/** Whether a text can be a store path. */
+export function isWellFormed(storePath: string): boolean {
+  return /^\/nix\/store\/[0-9abcdfghijklmnpqrsvwxyz]{32}-[a-zA-Z0-9+\-._?=]+$/.test(storePath)
+}

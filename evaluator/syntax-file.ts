@@ -61,10 +61,13 @@ export class SyntaxFile implements SyntaxStore {
   }
 
   private readIndex(descriptor: number): void {
+    const { size } = fstatSync(descriptor)
     const head = readBytes(descriptor, 0, HEAD)
-    const index = readBytes(descriptor, HEAD, head.readUInt32LE(0) * ENTRY)
+    const indexSize = head.readUInt32LE(0) * ENTRY
+    if (HEAD + indexSize > size) return
+    const index = readBytes(descriptor, HEAD, indexSize)
     if (digest(index) !== head.toString('latin1', 4)) return
-    this.size = fstatSync(descriptor).size
+    this.size = size
     for (let at = 0; at < index.length; at += ENTRY) {
       const place = at + HASH
       this.entries.set(index.toString('latin1', at, place), { at: index.readUInt32LE(place), size: index.readUInt32LE(place + 4), check: index.toString('latin1', place + 8, at + ENTRY) })

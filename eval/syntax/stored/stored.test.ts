@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -9,6 +10,7 @@ import { SETTINGS } from '../../testing/worlds.ts'
 import type { Expression } from '../ast.ts'
 import { ParseError } from '../errors.ts'
 import { parse } from '../parser.ts'
+import { FORMAT } from './format.ts'
 import { readSyntax } from './reader.ts'
 import { writeSyntax } from './writer.ts'
 
@@ -57,14 +59,16 @@ function assertSame(text: string): number {
   return parts.count
 }
 
+const EVERY_KIND: readonly string[] = [
+  '1', '9223372036854775807', '1.5', '-0.0', '1.7976931348623157e308', '"a"', '"a${b}c${"d"}"', '\'\'\n  a\n   ${b}\n  c\'\'', './a', '/a/../b', '~/a', './a/${b}/c', '<nixpkgs/lib>', 'http://a.b/c',
+  'a', 'a.b.c', 'a.b or c', 'a."b ${c}".${d}', 'f or', 'a ? b', 'a ? b.${c}', '{ }', 'rec { }', '{ a = 1; b.c = 2; b.d = 3; "e" = 4; ${f} = 5; }', 'rec { inherit a; inherit (b) c d; inherit (e f) g; }', 'let { body = 1; }',
+  '[ ]', '[ 1 (a b) c.d [ ] ]', 'a: a', 'a: b: c: a', '{ }: 1', '{ a, b ? a, ... }: a', '{ a ? { b = 1; } }@all: a', 'all@{ ... }: all', '{ f = x: y: x; }', 'f a b c', '(f a) b', 'let a = 1; b = a; in a', 'with a; b', 'with { b = 1; c = 2; d = 3; }; b',
+  'if a then b else if c then d else e', 'assert a; b', '!a', '-a', 'a + b + c', '(a) + (b)', 'a ++ b ++ c', 'a // b // c', 'a == b', 'a != b', 'a && b || c -> d', 'a < b', 'a >= b', 'a - b * c / d', 'a |> f |> g', 'f <| g <| a',
+  '__curPos', '"\\0"'.replace('\\0', '\u00ff\u0001'), '# c\n  a /* d */',
+]
+
 test('what is read is what was written, for every kind of syntax', () => {
-  for (const text of [
-    '1', '9223372036854775807', '1.5', '-0.0', '1.7976931348623157e308', '"a"', '"a${b}c${"d"}"', '\'\'\n  a\n   ${b}\n  c\'\'', './a', '/a/../b', '~/a', './a/${b}/c', '<nixpkgs/lib>', 'http://a.b/c',
-    'a', 'a.b.c', 'a.b or c', 'a."b ${c}".${d}', 'f or', 'a ? b', 'a ? b.${c}', '{ }', 'rec { }', '{ a = 1; b.c = 2; b.d = 3; "e" = 4; ${f} = 5; }', 'rec { inherit a; inherit (b) c d; inherit (e f) g; }', 'let { body = 1; }',
-    '[ ]', '[ 1 (a b) c.d [ ] ]', 'a: a', 'a: b: c: a', '{ }: 1', '{ a, b ? a, ... }: a', '{ a ? { b = 1; } }@all: a', 'all@{ ... }: all', '{ f = x: y: x; }', 'f a b c', '(f a) b', 'let a = 1; b = a; in a', 'with a; b', 'with { b = 1; c = 2; d = 3; }; b',
-    'if a then b else if c then d else e', 'assert a; b', '!a', '-a', 'a + b + c', '(a) + (b)', 'a ++ b ++ c', 'a // b // c', 'a == b', 'a != b', 'a && b || c -> d', 'a < b', 'a >= b', 'a - b * c / d', 'a |> f |> g', 'f <| g <| a',
-    '__curPos', '"\\0"'.replace('\\0', '\u00ff\u0001'), '# c\n  a /* d */',
-  ]) assertSame(text)
+  for (const text of EVERY_KIND) assertSame(text)
 })
 
 test('what is read is what was written, for all files of this repository', () => {
@@ -73,6 +77,12 @@ test('what is read is what was written, for all files of this repository', () =>
   assert.ok(texts.length > 30)
   for (const text of texts) parts += assertSame(text)
   assert.ok(parts > 300, `${parts} parts are read later`)
+})
+
+test('what was stored before still means what the parser makes: else FORMAT must be raised, and this hash be another', () => {
+  const all = createHash('sha256')
+  for (const text of EVERY_KIND) all.update(written(text))
+  assert.deepEqual({ format: FORMAT, hash: all.digest('hex') }, { format: 1, hash: '0be2c3a925710578b29be2204710c0ec34a111f8c3fd4a70b72a878cc0f39a32' })
 })
 
 test('numbers and strings of any size', () => {
