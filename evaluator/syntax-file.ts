@@ -49,7 +49,7 @@ export class SyntaxFile implements SyntaxStore {
 
   constructor({ folder, settings, language: { pipeOperators, lints } }: SyntaxFileOptions) {
     this.folder = folder
-    this.file = join(folder, digest(JSON.stringify([FORMAT, settings.mode, pipeOperators, lints]), 'hex').slice(0, 16))
+    this.file = join(folder, hash('sha256', JSON.stringify([FORMAT, settings.mode, pipeOperators, lints])).slice(0, 16))
     try {
       this.descriptor = openSync(this.file, 'r')
       this.readIndex(this.descriptor)
@@ -181,9 +181,9 @@ function keyOf(content: Uint8Array, folders: string): string {
   return digest(Buffer.concat([hash('sha256', content, 'buffer'), Buffer.from(folders, 'latin1')]))
 }
 
-/** SHA-256, by default with a character for each byte. */
-function digest(content: Uint8Array | string, encoding: 'latin1' | 'hex' = 'latin1'): string {
-  return encoding === 'hex' ? hash('sha256', content, 'hex') : hash('sha256', content, 'buffer').toString('latin1')
+/** SHA-256, a character for each byte. */
+function digest(content: Uint8Array): string {
+  return hash('sha256', content, 'buffer').toString('latin1')
 }
 
 /** Throws where the file has less. */

@@ -16,9 +16,9 @@ export interface Segment {
 /** What compiles to a thunk wherever it stands: in place of anything else a segment would show as one where there is a value. */
 const DELAYED: ReadonlySet<Expression['kind']> = new Set(['interpolation', 'path-interpolation', 'has-attribute', 'call', 'let', 'with', 'if', 'assert', 'not', 'binary'])
 
-/** Whether it compiles to a thunk wherever it stands, apart from sets. */
+/** Whether it compiles to a thunk wherever it stands. */
 export function isDelayedSyntax(value: Expression): boolean {
-  return DELAYED.has(value.kind) || (value.kind === 'list' && value.elements.length > 0)
+  return DELAYED.has(value.kind) || (value.kind === 'list' && value.elements.length > 0) || (value.kind === 'attributes' && value.bindings.static.length + value.bindings.dynamic.length > 0)
 }
 
 /** How far it is gone into what isn't cut: functions of functions, chains of `//`. */
@@ -47,8 +47,7 @@ export function segmented({ source, expression }: ParsedFile): ParsedFile {
 
   function part(value: Expression, depth: number): Expression {
     if (value.kind === 'lambda') return depth === 0 ? value : { ...value, body: part(value.body, depth - 1) }
-    const isDelayed = isDelayedSyntax(value) || (value.kind === 'attributes' && value.bindings.static.length + value.bindings.dynamic.length > 0)
-    return isDelayed ? { kind: 'segment', position: value.position, segment: { expression: value, source: standingAlone(source), observation: undefined } } : value
+    return isDelayedSyntax(value) ? { kind: 'segment', position: value.position, segment: { expression: value, source: standingAlone(source), observation: undefined } } : value
   }
 }
 

@@ -109,8 +109,7 @@ class SyntaxWriter {
 
   /** What is compiled later, or as it is where that is no thunk or hardly worth it. */
   private part(node: Expression): void {
-    const isSet = node.kind === 'attributes' && node.bindings.static.length + node.bindings.dynamic.length > 0
-    if (!isSet && !isDelayedSyntax(node)) return this.expression(node)
+    if (!isDelayedSyntax(node)) return this.expression(node)
     const start = this.at
     this.byte(PART)
     for (let i = 1; i < PART_HEAD; i++) this.byte(0)
