@@ -27,9 +27,9 @@ export class Suspended {
   }
 }
 
-/** Store paths by output name, or what has to be done before they can be read. */
+/** Store paths, one for each output that was asked for, or what has to be done before they can be read. */
 export type Realised =
-  | { readonly paths: ReadonlyMap<string, string>; readonly need?: undefined }
+  | { readonly paths: readonly string[]; readonly need?: undefined }
   | { readonly need: Need; readonly paths?: undefined }
 
 /** Thrown by EvalIO at the place that needs something whose answer was a failure; becomes an evaluation error there. */

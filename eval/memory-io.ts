@@ -207,7 +207,7 @@ export class MemoryIO implements EvalIO {
   realise(drvPath: string, outputs: readonly string[]): Realised {
     const paths = this.realised.get(drvPath)
     if (paths === undefined) return { need: this.awaited({ kind: 'realise', key: `realise:${drvPath}`, drvPath, outputs }) }
-    return { paths: new Map(outputs.map((name) => [name, paths.get(name) ?? ''])) }
+    return { paths: outputs.map((name) => paths.get(name) ?? '') }
   }
 
   ensurePath(storePath: string): void {

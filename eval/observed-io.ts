@@ -166,7 +166,7 @@ export class ObservedIO implements EvalIO {
 
   realise(drvPath: string, outputs: readonly string[]): Realised {
     const realised = this.inner.realise(drvPath, outputs)
-    for (const path of realised.paths?.values() ?? []) this.note('present', path)
+    for (const path of realised.paths ?? []) this.note('present', path)
     return realised
   }
 

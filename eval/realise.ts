@@ -37,9 +37,9 @@ export function realised(evaluator: Evaluator, text: string, context: StringCont
       first = undefined
       suspend(need)
     }
-    for (const [output, path] of paths) {
-      evaluator.files.allow(path)
-      rewrites?.set(upstreamPlaceholder(drvPath, output), path)
+    for (let j = 0; j < outputs.length; j++) {
+      evaluator.files.allow(paths[j]!)
+      rewrites?.set(upstreamPlaceholder(drvPath, outputs[j]!), paths[j]!)
     }
   })
   return rewrites === undefined ? text : rewriteString(text, rewrites)
@@ -57,13 +57,19 @@ interface Wanted {
 
 /** By derivation. */
 function wantedOutputs(context: StringContext | undefined): readonly Wanted[] {
-  const built = (context?.elements ?? []).filter(({ kind }) => kind === 'built')
-  const deferred = built.find(({ path }) => path.startsWith('!'))
-  if (deferred !== undefined) throw new EvaluationError('eval', `cannot build '${printContextElement(deferred)}' during evaluation: its derivation has to be built first`)
+  if (context === undefined) return []
+  const { elements } = context
+  for (const element of elements) {
+    if (element.kind === 'built' && element.path.startsWith('!')) throw new EvaluationError('eval', `cannot build '${printContextElement(element)}' during evaluation: its derivation has to be built first`)
+  }
   // nearly always
-  if (built.length <= 1) return built.map(({ path, outputs }) => ({ drvPath: path, outputs }))
+  if (elements.length === 1) {
+    const { kind, path, outputs } = elements[0]!
+    return kind === 'built' ? [{ drvPath: path, outputs }] : []
+  }
   const wanted = new Map<string, string[]>()
-  for (const { path, output } of built) {
+  for (const { kind, path, output } of elements) {
+    if (kind !== 'built') continue
     const known = wanted.get(path)
     if (known === undefined) wanted.set(path, [output])
     else known.push(output)

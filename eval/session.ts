@@ -6,7 +6,7 @@
  * Use: `new EvaluationSession(…)`, then `sweep()` until it says 'idle' or 'finished'; when answers to needs have come, tell the
  * EvalIO first and then the session (`answer`), and sweep again.
  */
-import type { EvaluationRequest, EvaluationSettings, EvaluatorMessage, JobPlace, SourcePosition } from '../contract/evaluations.ts'
+import type { EvaluationRequest, EvaluationSettings, EvaluatorMessage, JobPlace, Need, SourcePosition } from '../contract/evaluations.ts'
 import { byteStringOfText, textOfByteString } from '../nix/bytes.ts'
 import type { DerivationHash } from '../nix/derivation-hash.ts'
 import { Evaluator } from './evaluator.ts'
@@ -98,6 +98,8 @@ export class EvaluationSession {
   private ahead: { readonly task: Task; readonly trial: Trial }[] = []
   private readonly outstanding = new Map<string, Set<Task>>()
   private readonly announced = new Set<string>()
+  /** Announced in this sweep, and told at its end. */
+  private readonly fresh: Need[] = []
   private readonly answered = new Set<string>()
   /** Jobs by name, and aggregates that wait until all are known. */
   private readonly drvPaths = new Map<string, string>()
@@ -138,7 +140,9 @@ export class EvaluationSession {
   /** Evaluates until nothing can go on, or (checked between attributes) the time is over. */
   sweep(limit: { readonly milliseconds?: number } = {}): SweepOutcome {
     if (this.finished) return 'finished'
-    if (this.tracked(() => this.tryAll(limit.milliseconds ?? Infinity)) === 'busy') return 'busy'
+    const outcome = this.tracked(() => this.tryAll(limit.milliseconds ?? Infinity))
+    if (this.fresh.length > 0) this.emit({ kind: 'needs', needs: this.fresh.splice(0) })
+    if (outcome === 'busy') return 'busy'
     if (this.waiting.size > 0) return 'idle'
     if (!this.finished && this.share === undefined) this.finish()
     return 'finished'
@@ -317,7 +321,7 @@ export class EvaluationSession {
       this.answered.delete(need.key)
     }
     this.waiting.add(task)
-    if (fresh.length > 0) this.emit({ kind: 'needs', needs: fresh })
+    this.fresh.push(...fresh)
   }
 
   /** Evaluates what a task stands for; emits a job, or finds more tasks. */

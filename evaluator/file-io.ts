@@ -340,19 +340,19 @@ export class FileIO implements ObservableIO {
   }
 
   realise(drvPath: string, outputs: readonly string[]): Realised {
-    const paths = new Map<string, string>()
+    const paths: string[] = []
     const missing: string[] = []
     for (const name of outputs) {
       const output = this.derivations.output(drvPath, name)
       if (output === undefined) throw new NeedFailed(realiseKey(drvPath, [name]), `derivation '${drvPath}' does not have an output named '${name}'`)
       if ('path' in output) {
-        paths.set(name, output.path)
+        paths.push(output.path)
         if (this.storePlace(output.path) === undefined) missing.push(name)
         continue
       }
       const need = this.outputNeed(drvPath, name)
       if (need !== undefined && !this.isMet(need)) return { need }
-      paths.set(name, this.resolvedOutputs.get(`${drvPath}!${name}`)!)
+      paths.push(this.resolvedOutputs.get(`${drvPath}!${name}`)!)
     }
     if (missing.length === 0) return { paths }
     const need: Need = { kind: 'realise', key: realiseKey(drvPath, missing), drvPath, outputs: missing }

@@ -54,8 +54,8 @@ export class FrameBuffer {
 
 function split(message: EvaluatorMessage): { readonly header: string; readonly body: Uint8Array } {
   if (message.kind !== 'derivation') return { header: JSON.stringify(message), body: NO_BYTES }
-  const { aterm, ...rest } = message
-  return { header: JSON.stringify(rest), body: aterm }
+  const { kind, drvPath, aterm, references } = message
+  return { header: JSON.stringify({ kind, drvPath, references } satisfies Header), body: aterm }
 }
 
 /** Takes bytes as they come and gives the messages in them. Bodies are views of what was given. */

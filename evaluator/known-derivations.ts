@@ -52,5 +52,5 @@ export class KnownDerivations {
 
 /** Of the need of these outputs, in any order. */
 export function realiseKey(drvPath: string, outputs: readonly string[]): string {
-  return `realise:${drvPath}!${[...outputs].sort().join(',')}`
+  return `realise:${drvPath}!${outputs.length === 1 ? outputs[0]! : [...outputs].sort().join(',')}`
 }

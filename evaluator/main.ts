@@ -88,7 +88,7 @@ class EvaluatorProcess {
       if (out.kind === 'finished') this.last = out
       else this.writer.send(out)
     }
-    clearTimeout(this.pausing)
+    this.stopPausing()
     this.pace = new Pace()
     this.last = undefined
     this.answers = []
@@ -125,10 +125,15 @@ class EvaluatorProcess {
 
   private takeAnswers(): void {
     if (this.sweeping || this.session === undefined) return
-    clearTimeout(this.pausing)
     const pause = this.pace.pause(performance.now(), this.session.progress().needsOutstanding - this.answers.length)
-    if (pause > 0) this.pausing = setTimeout(() => this.wake(), pause)
+    // a pause ends when it did for the answers before
+    if (pause > 0) this.pausing ??= setTimeout(() => this.wake(), pause)
     else this.wake()
+  }
+
+  private stopPausing(): void {
+    clearTimeout(this.pausing)
+    this.pausing = undefined
   }
 
   private wake(): void {
@@ -146,6 +151,7 @@ class EvaluatorProcess {
 
   private sweep(session: EvaluationSession): void {
     const { part } = this
+    this.stopPausing()
     const started = performance.now()
     if (this.answers.length > 0) {
       const answers = this.answers
@@ -188,7 +194,7 @@ class EvaluatorProcess {
 
   /** Nobody wants more of an evaluation that is shared. */
   private end(): void {
-    clearTimeout(this.pausing)
+    this.stopPausing()
     this.finish()
     this.writer.send({ kind: 'ready' })
     this.writer.flush()

@@ -37,6 +37,9 @@ export class Recall {
   /** By code, apart from each other those whose needs have been answered and those who wait: the former are wanted sooner. */
   private readonly answered = new Map<Code, Set<Argument>>()
   private readonly waiting = new Map<Code, Set<Argument>>()
+  /** Of the scope around the last argument, which most of the next are made in too: what it showed then, it shows now, or nothing is recognised. */
+  private scope: Picture | undefined
+
   /** Whether something is tried again. What is tried for the first time has met none of what waits: comparing would find nothing. */
   again = false
 
@@ -44,10 +47,18 @@ export class Recall {
   meet(slot: Slot): Argument | undefined {
     if (!(slot instanceof Thunk) || slot.value !== undefined) return undefined
     const known = find(this.answered.get(slot.code!), slot) ?? (this.again ? find(this.waiting.get(slot.code!), slot) : undefined)
-    if (known === undefined) return { thunk: slot, picture: picture(slot, DEPTH, new Pictures()) as ThunkPicture }
+    if (known === undefined) return { thunk: slot, picture: this.pictureOf(slot) }
     adopt(slot, known.thunk)
     this.answered.get(known.picture.code)?.delete(known)
     return known
+  }
+
+  private pictureOf(thunk: Thunk): ThunkPicture {
+    const pictures = new Pictures()
+    if (this.scope !== undefined) pictures.put(this.scope)
+    const made = picture(thunk, DEPTH, pictures) as ThunkPicture
+    if (made.payload.kind === 'slots') this.scope = made.payload.parts[0]
+    return made
   }
 
   note(need: string, argument: Argument): void {
@@ -70,6 +81,7 @@ export class Recall {
     this.byNeed.clear()
     this.answered.clear()
     this.waiting.clear()
+    this.scope = undefined
   }
 }
 
@@ -85,7 +97,7 @@ function find(candidates: ReadonlySet<Argument> | undefined, thunk: Thunk): Argu
   let left = CANDIDATES
   for (const candidate of candidates) {
     if (left-- === 0) return undefined
-    if (candidate.thunk.value !== undefined && isSame(candidate.picture, thunk, new Map())) return candidate
+    if (candidate.thunk.value !== undefined && isSame(candidate.picture, thunk, [])) return candidate
   }
   return undefined
 }
@@ -102,52 +114,61 @@ function adopt(thunk: Thunk, from: Thunk): void {
   thunk.payload = null
 }
 
+/** Few, so that they are looked through sooner than hashed. */
 class Pictures {
-  readonly known = new Map<object, Picture>()
+  private readonly made: Picture[] = []
   left = NODES
 
-  has(object: object): Picture | undefined {
-    return this.known.get(object)
+  of(object: object): Picture | undefined {
+    for (const one of this.made) if (one.of === object) return one
+    return undefined
   }
 
-  put<P extends Picture>(object: object, made: P): P {
-    this.known.set(object, made)
+  put<P extends Picture>(made: P): P {
+    this.made.push(made)
     return made
   }
 }
 
 function picture(object: unknown, depth: number, pictures: Pictures): Picture {
-  if (typeof object !== 'object' || object === null) return { kind: 'same', of: object }
-  const before = pictures.has(object)
-  if (before !== undefined) return before
   const same: Picture = { kind: 'same', of: object }
-  if (depth === 0 || pictures.left-- <= 0) return same
+  if (typeof object !== 'object' || object === null || pictures.left <= 0) return same
+  const before = pictures.of(object)
+  if (before !== undefined) return before
+  if (depth === 0) return same
+  pictures.left--
   if (object instanceof Thunk) {
     if (object.value !== undefined || object.code === null) return same
-    const made = pictures.put<ThunkPicture>(object, { kind: 'thunk', of: object, code: object.code, payload: same })
+    const made = pictures.put<ThunkPicture>({ kind: 'thunk', of: object, code: object.code, payload: same })
     made.payload = picture(object.payload, depth - 1, pictures)
     return made
   }
   if (object instanceof Lambda) {
-    const made = pictures.put<FunctionPicture>(object, { kind: 'function', of: object, code: object.code, frame: same })
+    const made = pictures.put<FunctionPicture>({ kind: 'function', of: object, code: object.code, frame: same })
     made.frame = picture(object.frame, depth - 1, pictures)
     return made
   }
   if (object instanceof Attributes || Array.isArray(object)) {
+    const slots = object instanceof Attributes ? object.values : object as Frame
+    // as a whole package set
+    if (slots.length > pictures.left) return same
     const parts: Picture[] = []
-    const made = pictures.put<Picture>(object, object instanceof Attributes ? { kind: 'set', of: object, parts } : { kind: 'slots', of: object as Frame, parts })
-    for (const part of object instanceof Attributes ? object.values : object as Frame) parts.push(picture(part, depth - 1, pictures))
+    const made = pictures.put<Picture>(object instanceof Attributes ? { kind: 'set', of: object, parts } : { kind: 'slots', of: object as Frame, parts })
+    for (const slot of slots) parts.push(picture(slot, depth - 1, pictures))
     return made
   }
   return same
 }
 
-/** Whether something is what the picture shows, or made alike. What is being compared is taken to be the same, since cycles come back to it. */
-function isSame(shown: Picture, live: unknown, compared: Map<Picture, unknown>): boolean {
+/**
+ * Whether something is what the picture shows, or made alike. What is being compared (pictures, each before what it was compared with) is taken to be the same,
+ * since cycles come back to it.
+ */
+function isSame(shown: Picture, live: unknown, compared: unknown[]): boolean {
   if (shown.of === live || hasSameValue(shown.of, live)) return true
   if (shown.kind === 'same') return false
-  if (compared.has(shown)) return compared.get(shown) === live
-  compared.set(shown, live)
+  for (let i = 0; i < compared.length; i += 2) if (compared[i] === shown) return compared[i + 1] === live
+  compared.push(shown, live)
   switch (shown.kind) {
     case 'thunk': return live instanceof Thunk && live.value === undefined && live.code === shown.code && isSame(shown.payload, live.payload, compared)
     case 'function': return live instanceof Lambda && live.code === shown.code && isSame(shown.frame, live.frame, compared)
@@ -156,7 +177,7 @@ function isSame(shown: Picture, live: unknown, compared: Map<Picture, unknown>):
   }
 }
 
-function areSame(shown: readonly Picture[], live: readonly unknown[], compared: Map<Picture, unknown>): boolean {
+function areSame(shown: readonly Picture[], live: readonly unknown[], compared: unknown[]): boolean {
   if (shown.length !== live.length) return false
   for (let i = 0; i < shown.length; i++) if (!isSame(shown[i]!, live[i], compared)) return false
   return true
