@@ -7,7 +7,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 const [name, ...args] = process.argv.slice(2)
-const files = readdirSync(import.meta.dirname).filter((file) => /\.(ts|sh)$/.test(file) && !file.endsWith('.test.ts') && !['run.ts', 'expected.ts'].includes(file))
+const files = readdirSync(import.meta.dirname).filter((file) => /\.(ts|sh)$/.test(file) && !file.endsWith('.test.ts') && !['run.ts', 'expected.ts', 'set-comparison.ts'].includes(file))
 const file = files.find((one) => one.replace(/\.(ts|sh)$/, '') === name)
 if (file === undefined) {
   console.error(`${name === undefined ? 'name one of' : `there is no '${name}'; there are`}:`)
