@@ -7,7 +7,7 @@ import { byteStringOfBytes } from '../nix/bytes.ts'
 import type { CompletedDerivation } from '../nix/derivation-completion.ts'
 import type { DerivationHash } from '../nix/derivation-hash.ts'
 import { derivationHash } from '../nix/derivation-hash.ts'
-import { parseDerivation } from '../nix/derivation.ts'
+import { parseDerivation, type Derivation } from '../nix/derivation.ts'
 import { derivationName, parseStorePath } from '../nix/store-path.ts'
 import { COMPILER } from './compile/expression.ts'
 import { FrameShape, Scope, type Context } from './compile/scope.ts'
@@ -319,12 +319,13 @@ export class Evaluator implements Host {
   /** The hash of an input, by its `.drv` path. */
   readonly derivationHashOf = (drvPath: string): DerivationHash => {
     let hash = this.derivationHashes.get(drvPath)
-    if (hash === undefined) {
-      const name = derivationName(parseStorePath(drvPath))
-      hash = derivationHash(parseDerivation(guarded(drvPath, () => this.io.readDerivation(drvPath)), name), this.derivationHashOf)
-      this.derivationHashes.set(drvPath, hash)
-    }
+    if (hash === undefined) this.derivationHashes.set(drvPath, (hash = derivationHash(this.readDerivation(drvPath), this.derivationHashOf)))
     return hash
+  }
+
+  /** The derivation of a `.drv` path. Fails where there is none. */
+  readDerivation(drvPath: string): Derivation {
+    return parseDerivation(guarded(drvPath, () => this.io.readDerivation(drvPath)), derivationName(parseStorePath(drvPath)))
   }
 
   /** Adds a derivation to the store; what stands for it in the hashes of others is remembered. */

@@ -3,11 +3,8 @@
  * derivationStrictInternal in src/libexpr/primops.cc.
  */
 import type { PrintableDerivation } from '../../nix/derivation-printer.ts'
-import { parseDerivation } from '../../nix/derivation.ts'
 import { byBytes, sortedUnique, sortInPlace, type SortedMap } from '../../nix/sorting.ts'
-import { derivationName, parseStorePath } from '../../nix/store-path.ts'
 import type { Evaluator } from '../evaluator.ts'
-import { guarded } from '../files.ts'
 import type { ContextElement } from '../values/context.ts'
 import { DynamicInputs, isDynamic } from './dynamic-derivations.ts'
 
@@ -62,8 +59,7 @@ function addClosure(evaluator: Evaluator, drvPath: string, seen: Set<string>, re
       pending.push(...evaluator.referencesOf(path))
       continue
     }
-    const at = path
-    const derivation = parseDerivation(guarded(at, () => evaluator.io.readDerivation(at)), derivationName(parseStorePath(at)))
+    const derivation = evaluator.readDerivation(path)
     for (const output of derivation.outputs.keys()) references.push({ path, output, outputs: [output] })
     pending.push(...derivation.inputDerivations.keys(), ...derivation.inputSources)
   }

@@ -4,10 +4,7 @@
  */
 import type { DynamicInput } from '../../nix/derivation.ts'
 import { dynamicPlaceholder, upstreamPlaceholder } from '../../nix/placeholder.ts'
-import { parseDerivation } from '../../nix/derivation.ts'
-import { derivationName, parseStorePath } from '../../nix/store-path.ts'
 import type { Evaluator } from '../evaluator.ts'
-import { guarded } from '../files.ts'
 import { callSite } from '../runtime/call.ts'
 import { EvaluationError } from '../runtime/errors.ts'
 import { forcePlainString, forceString } from '../runtime/expect.ts'
@@ -44,7 +41,7 @@ function textOfPath(evaluator: Evaluator, { drvPath, outputs }: DerivedPath): st
   const [first, ...others] = outputs
   if (first === undefined) return drvPath
   if (others.length > 0) return dynamicPlaceholder(drvPath, [first, ...others])
-  const output = parseDerivation(guarded(drvPath, () => evaluator.io.readDerivation(drvPath)), derivationName(parseStorePath(drvPath))).outputs.get(first)
+  const output = evaluator.readDerivation(drvPath).outputs.get(first)
   return output !== undefined && 'path' in output ? output.path : upstreamPlaceholder(drvPath, first)
 }
 

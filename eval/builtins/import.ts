@@ -1,9 +1,7 @@
 /** Ring: eval. `import` and `scopedImport`, and paths that must be there before they are read. */
-import { derivationName, isStorePath, parseStorePath } from '../../nix/store-path.ts'
-import { parseDerivation } from '../../nix/derivation.ts'
+import { isStorePath } from '../../nix/store-path.ts'
 import { upstreamPlaceholder } from '../../nix/placeholder.ts'
 import type { Evaluator } from '../evaluator.ts'
-import { guarded } from '../files.ts'
 import { realised } from '../realise.ts'
 import { call1, callSite } from '../runtime/call.ts'
 import { coerceToPath } from '../runtime/coerce.ts'
@@ -39,7 +37,7 @@ function importPath(evaluator: Evaluator, slot: Slot, scope: Slot | undefined): 
 
 /** Importing a `.drv` gives the derivation. */
 function importDerivation(evaluator: Evaluator, drvPath: string): Value {
-  const derivation = parseDerivation(guarded(drvPath, () => evaluator.io.readDerivation(drvPath)), derivationName(parseStorePath(drvPath)))
+  const derivation = evaluator.readDerivation(drvPath)
   const entries: [string, Slot][] = [
     ['drvPath', new ContextString(drvPath, singleContext('deep', drvPath))],
     ['name', derivation.env.get('name') ?? ''],

@@ -7,7 +7,6 @@ import { completeDerivation } from '../../nix/derivation-completion.ts'
 import type { DerivationOutput } from '../../nix/derivation.ts'
 import { printable } from '../../nix/derivation-printer.ts'
 import type { Evaluator } from '../evaluator.ts'
-import { readDerivation } from './jobs.ts'
 
 /** What an aggregate says of its parts. */
 export interface Constituents {
@@ -85,7 +84,7 @@ class Resolver {
   /** The aggregate with further inputs: another derivation, with another output path. */
   private rewritten({ job, constituents }: Aggregate, parts: readonly string[]): FoundJob {
     const { evaluator } = this
-    const derivation = readDerivation(evaluator, job.drvPath)
+    const derivation = evaluator.readDerivation(job.drvPath)
     const inputDerivations = new Map(derivation.inputDerivations)
     for (const path of parts) inputDerivations.set(path, [evaluator.derivationHashOf(path).outputs[0]!])
     const isAddressed = [...derivation.outputs.values()].every(({ kind }) => kind === 'input-addressed' || kind === 'deferred')

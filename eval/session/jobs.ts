@@ -3,11 +3,8 @@ import type { FoundJob } from '../../contract/evaluations.ts'
 import { textOfByteString } from '../../nix/bytes.ts'
 import { derivationOptions } from '../../nix/derivation-options.ts'
 import { outputPaths } from '../../nix/derivation-hash.ts'
-import { parseDerivation, type Derivation } from '../../nix/derivation.ts'
-import { derivationName, parseStorePath } from '../../nix/store-path.ts'
 import { isolated, type Evaluator } from '../evaluator.ts'
 import { valueToJson } from '../printing/to-json.ts'
-import { guarded } from '../files.ts'
 import { call1 } from '../runtime/call.ts'
 import { coerceToString } from '../runtime/coerce.ts'
 import { asEvaluationError, EvaluationError } from '../runtime/errors.ts'
@@ -60,7 +57,7 @@ function metaOf(evaluator: Evaluator, value: Attributes): Record<string, unknown
 }
 
 export function jobOfDerivation(evaluator: Evaluator, path: readonly string[], drvPath: string, constituents?: readonly string[]): FoundJob {
-  const derivation = readDerivation(evaluator, drvPath)
+  const derivation = evaluator.readDerivation(drvPath)
   const outputs: Record<string, string | null> = {}
   for (const [name, output] of outputPaths(derivation)) outputs[textOfByteString(name)] = output ?? null
   const inputDrvs: Record<string, readonly string[]> = {}
@@ -71,10 +68,6 @@ export function jobOfDerivation(evaluator: Evaluator, path: readonly string[], d
     ...(constituents !== undefined && { constituents }),
     requiredSystemFeatures: derivationOptions(derivation).requiredSystemFeatures,
   }
-}
-
-export function readDerivation(evaluator: Evaluator, drvPath: string): Derivation {
-  return parseDerivation(guarded(drvPath, () => evaluator.io.readDerivation(drvPath)), derivationName(parseStorePath(drvPath)))
 }
 
 /** Of Hydra's aggregates: derivation paths, and names of jobs. */

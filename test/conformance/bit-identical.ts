@@ -2,7 +2,7 @@
  * Packages of examples/packages built by the farm and by stock Nix, each in its own sandbox: the same derivations, and of every output
  * the same NAR hash, size and references. Ten packages take some fifteen minutes for both, from empty stores.
  *
- *   npm run conformance bit-identical [-- -A ATTRIBUTE …] [--stock-store auto] [--api URL]
+ *   npm run conformance -- bit-identical [-A ATTRIBUTE …] [--stock-store auto] [--api URL]
  *
  * `--stock-store` names a store of stock Nix that has some of it already (`auto`: the machine's own), `--api` a farm that runs. What they
  * have is compared as it is: it has to be of their own making.

@@ -2,7 +2,7 @@
  * Derivation paths of ekala-project/corepkgs: every attribute that stock Nix instantiates must give the same path. Needs a checkout of
  * it and one of ekala-project/nix-lib, which its pins would fetch.
  *
- *   npm run conformance corepkgs COREPKGS NIX-LIB [--all] [--stock PROGRAM]
+ *   npm run conformance -- corepkgs COREPKGS NIX-LIB [--all] [--stock PROGRAM]
  *
  * `--all` compares also what is found in sets below (perlPackages and their like: some ten thousand more). `--stock` is the
  * `nix-instantiate` to compare with; by default that on the PATH.
@@ -17,7 +17,7 @@ import { compareSet } from './set-comparison.ts'
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { all: { type: 'boolean', default: false }, stock: { type: 'string', default: 'nix-instantiate' } } })
 const [corepkgs, library] = positionals
 if (corepkgs === undefined || library === undefined) {
-  console.error('usage: npm run conformance corepkgs COREPKGS NIX-LIB [--all] [--stock PROGRAM]')
+  console.error('usage: npm run conformance -- corepkgs COREPKGS NIX-LIB [--all] [--stock PROGRAM]')
   process.exit(2)
 }
 const scratch = mkdtempSync(join(tmpdir(), 'firn-corepkgs-'))

@@ -1,7 +1,7 @@
 /**
  * Random expressions, evaluated by Firn and by Nix 2.26: what one gives the other must give, and what fails in one must fail in the other.
  *
- *   npm run conformance differential [--seed NUMBER] [--cases NUMBER] [--messages]
+ *   npm run conformance -- differential [--seed NUMBER] [--cases NUMBER] [--messages]
  *
  * Shows the differences with both values, shortest first. `npm test` runs 20,000 cases of one seed. `--messages` counts and shows where both
  * fail with another message. The default seed is the time.

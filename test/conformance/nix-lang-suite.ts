@@ -2,7 +2,7 @@
  * Nix's own suite of the language (tests/functional/lang of a checkout of NixOS/nix), driven as its lang.sh drives it: a process of
  * compat/bin/nix-instantiate for each case.
  *
- *   npm run conformance nix-lang-suite NIX-SOURCE [--failures | --lines | --whole] [--only REGEX] [--in-process | --command PROGRAM]
+ *   npm run conformance -- nix-lang-suite NIX-SOURCE [--failures | --lines | --whole] [--only REGEX] [--in-process | --command PROGRAM]
  *
  * Prints for each family how many pass, and of how many expected messages the `error:` line and the whole is met. `--failures`, `--lines`
  * and `--whole` show the cases that aren't. `--in-process` evaluates all in one process, which takes two seconds instead of two minutes
@@ -206,7 +206,7 @@ async function main(): Promise<number> {
   })
   const source = positionals[0] ?? process.env['FIRN_NIX_SOURCE']
   if (source === undefined) {
-    console.error('usage: npm run conformance nix-lang-suite NIX-SOURCE (a checkout of NixOS/nix, or FIRN_NIX_SOURCE) [--failures] [--only REGEX] [--in-process]')
+    console.error('usage: npm run conformance -- nix-lang-suite NIX-SOURCE (a checkout of NixOS/nix, or FIRN_NIX_SOURCE) [--failures] [--only REGEX] [--in-process]')
     return 2
   }
   if (values['in-process'] && !process.execArgv.some((word) => word.startsWith('--stack-size'))) return inLargeStack()

@@ -2,7 +2,7 @@
  * nixpkgs' own tests of its lib (nix-community/nixpkgs.lib): each script and file run once with compat/bin and once with stock Nix, which
  * must come to the same end, and print the same where a value is printed. Needs user namespaces, or root.
  *
- *   npm run conformance nixpkgs-lib NIXPKGS-LIB [--stock FOLDER] [--only REGEX] [--verbose]
+ *   npm run conformance -- nixpkgs-lib NIXPKGS-LIB [--stock FOLDER] [--only REGEX] [--verbose]
  *
  * `--stock` is the folder with stock Nix's programs: by default Debian 13's Nix 2.26, which is fetched once.
  */
@@ -58,7 +58,7 @@ function run(part: Part, programs: string, nixpkgs: string, home: string): Outco
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { stock: { type: 'string' }, only: { type: 'string', default: '' }, verbose: { type: 'boolean', default: false } } })
 const [source] = positionals
 if (source === undefined || !existsSync(join(source, 'lib/default.nix'))) {
-  console.error('usage: npm run conformance nixpkgs-lib NIXPKGS-LIB (a folder with lib/default.nix) [--only REGEX] [--stock FOLDER] [--verbose]')
+  console.error('usage: npm run conformance -- nixpkgs-lib NIXPKGS-LIB (a folder with lib/default.nix) [--only REGEX] [--stock FOLDER] [--verbose]')
   process.exit(2)
 }
 const scratch = mkdtempSync(join(tmpdir(), 'firn-nixpkgs-lib-'))

@@ -1,5 +1,5 @@
 /**
- * `npm run conformance [NAME [arguments]]`: long comparisons with other implementations, which `npm test` leaves out. Without a name it
+ * `npm run conformance -- [NAME [arguments]]`: long comparisons with other implementations, which `npm test` leaves out. Without a name it
  * lists them.
  */
 import { spawn } from 'node:child_process'
