@@ -72,9 +72,16 @@ describe('settings', () => {
     ['[builder]\nruntime = "podman"', /builder.runtime: expected "auto" or "runc" or "crun" or "docker"/],
     ['[worker]\nroles = ["cook"]', /worker.roles.0: expected "schedule"/],
     ['[database]\nurl = "mysql://x"', /database.url: expected an address that begins with postgres:\/\/, for example/],
+    ['[notifications]\nhosts = ["https://example.org"]', /notifications.hosts.0: expected a host such as "example.org"/],
+    ['[notifications]\nhosts = ["example.org/hooks"]', /notifications.hosts.0: expected a host such as "example.org"/],
     ['worker = 3', /worker: expected/],
   ]
   for (const [toml, message] of MISTAKES) it(`reject ${JSON.stringify(toml)}`, () => assert.match(mistake(toml), message))
+
+  it('take hosts by name, below a name, with a port, and by address', () => {
+    const hosts = ['example.org', '*.example.org', 'example.org:8443', '127.0.0.1:8080', '[::1]:8080']
+    assert.deepEqual(load(`[notifications]\nhosts = ${JSON.stringify(hosts)}`).notifications.hosts, hosts)
+  })
 
   it('name the variable or option at fault', () => {
     assert.match(mistake('', { FIRN_API_PORT: '99999' }), /^FIRN_API_PORT: api.port: expected at most 65535$/)

@@ -49,6 +49,7 @@ const choice = <const T extends readonly string[]>(...values: T) => z.enum(value
 const seconds = () => z.number({ error: 'a number of seconds' }).nonnegative()
 const text = () => z.string({ error: 'a text' }).min(1)
 const list = () => z.array(z.string(), { error: 'a list of texts' })
+const hosts = () => z.array(z.string().regex(/^(\*\.)?([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d+)?$/i, 'a host such as "example.org", "*.example.org" or "example.org:8443", without https:// and without a path'), { error: 'a list of hosts' })
 const flag = () => z.boolean({ error: 'true or false' })
 const url = () => z.string().regex(/^[a-z][a-z0-9+.-]*:/, 'an address with its scheme, such as "https://…"')
 
@@ -182,7 +183,7 @@ export function settingsSchema(machine: Machine) {
     }).prefault({}).meta(note('Mail of how evaluations ended.')),
 
     notifications: z.strictObject({
-      hosts: list().default([]).meta(note('Hosts that webhooks and commit statuses may be sent to, `*.example.org` for all below one, with a port where it is not the scheme\'s own. An empty list allows all. Whoever may define a jobset can make the farm ask them.', { example: '["api.github.com", "*.example.org"]' })),
+      hosts: hosts().default([]).meta(note('Hosts that webhooks and commit statuses may be sent to, `*.example.org` for all below one, with a port where it is not the scheme\'s own. An empty list allows all. Whoever may define a jobset can make the farm ask them.', { example: '["api.github.com", "*.example.org"]' })),
     }).prefault({}).meta(note('News of evaluations to webhooks and forges.')),
 
     cache: z.strictObject({
