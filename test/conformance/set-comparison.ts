@@ -25,6 +25,8 @@ export interface Compared {
   readonly top: Counts
   /** Of those in sets below, where they were asked for. */
   readonly below: Counts
+  /** Whether all that stock Nix instantiates, something at least, has the same path. */
+  readonly isSame: boolean
 }
 
 export interface PackageSet {
@@ -36,7 +38,7 @@ export interface PackageSet {
   readonly all: boolean
 }
 
-/** Prints each attribute whose path differs. Throws where the set itself can't be evaluated. */
+/** Prints each attribute whose path differs, and the counts. Throws where the set itself can't be evaluated. */
 export function compareSet(set: PackageSet): Compared {
   const firn = firnPaths(set)
   const names = stockNames(set)
@@ -54,7 +56,10 @@ export function compareSet(set: PackageSet): Compared {
     if (ours === answer) counted.equal++
     else console.log(`${path.join('.')}: stock ${answer}, Firn ${ours ?? 'nothing'}`)
   })
-  return counts
+  const { top, below: deeper } = counts
+  console.log(`${top.asked} attributes; stock Nix instantiates ${top.instantiated}; Firn gives the same path for ${top.equal}`)
+  if (set.all) console.log(`below them ${deeper.asked} more; stock Nix instantiates ${deeper.instantiated}; the same path for ${deeper.equal}`)
+  return { ...counts, isSame: top.instantiated > 0 && top.equal === top.instantiated && deeper.equal === deeper.instantiated }
 }
 
 /** Derivation paths by attribute path, as JSON. */
