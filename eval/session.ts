@@ -308,20 +308,16 @@ export class EvaluationSession {
       const before = task.trials.get(key)
       task.trials.set(key, before === undefined ? more : [...before, ...more])
     }
-    // A need that was answered before and still suspends is asked for again: the EvalIO lost it.
-    const fresh = needs.filter((need) => !this.announced.has(need.key) || this.answered.has(need.key))
     for (const need of needs) {
+      // One that was answered before and still suspends is asked for again: the EvalIO lost it.
+      if (this.answered.delete(need.key) || !this.announced.has(need.key)) this.fresh.push(need)
+      this.announced.add(need.key)
       task.waitsFor.add(need.key)
       const tasks = this.outstanding.get(need.key)
       if (tasks === undefined) this.outstanding.set(need.key, new Set([task]))
       else tasks.add(task)
     }
-    for (const need of fresh) {
-      this.announced.add(need.key)
-      this.answered.delete(need.key)
-    }
     this.waiting.add(task)
-    this.fresh.push(...fresh)
   }
 
   /** Evaluates what a task stands for; emits a job, or finds more tasks. */
