@@ -186,13 +186,15 @@ export class Evaluator implements Host {
       })
       const text = byteStringOfBytes(bytes)
       const source: SourceFile = { origin: { kind: 'file', path: file }, text, standing: { text, positions: undefined, observation: undefined } }
-      const stored = this.syntax?.find(bytes, this.foldersOf(text, file))
+      const { syntax } = this
+      const folders = syntax === undefined ? '' : this.foldersOf(text, file)
+      const stored = syntax?.find(bytes, folders)
       if (stored !== undefined) return { source, expression: readSyntax(stored) }
       let warned = false
       const found = this.parseSource(source, folderOf(file), undefined, () => { warned = true })
       // a warning has a place in its text, which would be an old one
       if (warned) return found
-      this.syntax?.add(bytes, this.foldersOf(text, file), () => writeSyntax(found.expression))
+      syntax?.add(bytes, folders, () => writeSyntax(found.expression))
       return parsed = inParts(found)
     })
   }
